@@ -1,0 +1,50 @@
+// The table of verbs, and the border at which errors become exit codes.
+//
+// Exit codes: 0 done; 1 the work failed (one line on stderr says why); 2 the command line is wrong; 130
+// interrupted.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
+
+#include "base/error.h"
+#include "cli/verb.h"
+
+namespace lyceum {
+
+// one row per verb, in the order of --help
+
+namespace {
+const Verb kVerbs[] = {
+    {nullptr, nullptr},
+};
+}  // namespace
+
+int run(int argc, char** argv) {
+  CLI::App app{"lyceum: the whole life of a sparse mixture-of-experts language model in one program"};
+  app.name("lyceum");
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "help of every verb");
+  app.footer("Every verb has --help with examples. First time here? Run ./quickstart in the source folder.");
+  for (const Verb& verb : kVerbs)
+    if (verb.add) verb.add(app);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    const int code = app.exit(e);
+    return code == 0 ? 0 : 2;
+  } catch (const Error& e) {
+    std::fprintf(stderr, "lyceum: %s\n", e.what());
+    return e.kind() == ErrorKind::kCancelled ? 130 : 1;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "lyceum: out of memory; `lyceum doctor` says which sizes fit this machine\n");
+    return 1;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "lyceum: %s\n", e.what());
+    return 1;
+  }
+}
+
+}  // namespace lyceum
+
+int main(int argc, char** argv) { return lyceum::run(argc, argv); }
