@@ -9,6 +9,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace lyceum {
 
@@ -33,6 +34,16 @@ class Error : public std::runtime_error {
  private:
   ErrorKind kind_;
 };
+
+// Text out of a file that anyone may have written, shown in an error as "text" on one line: control
+// characters and broken UTF-8 become escapes, the end of a long text is cut. Costs nothing until it is
+// printed.
+struct Quoted {
+  std::string_view text;
+  std::string str() const;
+};
+inline Quoted quote(std::string_view text) { return {text}; }
+std::ostream& operator<<(std::ostream& out, const Quoted& text);
 
 namespace detail {
 template <class... Parts>
