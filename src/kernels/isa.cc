@@ -26,7 +26,7 @@ bool request_tiles() {
 
 CpuInfo detect() {
   CpuInfo info;
-  unsigned a, b, c, d;
+  unsigned a = 0, b = 0, c = 0, d = 0;
   char brand[49] = {};
   if (__get_cpuid(0x80000000u, &a, &b, &c, &d) && a >= 0x80000004u)
     for (unsigned i = 0; i < 3; ++i) {

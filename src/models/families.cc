@@ -1,0 +1,32 @@
+#include "models/families.h"
+
+namespace lyceum {
+
+extern const Family kOlmoe, kLlama, kOlmo;
+
+const std::vector<Family>& family_table() {
+  static const std::vector<Family> table = {kOlmoe, kLlama, kOlmo};
+  return table;
+}
+
+const Family& find_family(const std::string& name) {
+  for (const Family& family : family_table())
+    if (name == family.name) return family;
+  std::string known;
+  for (const std::string& n : family_names()) known += (known.empty() ? "" : ", ") + n;
+  fail(ErrorKind::kUnsupported, "model", "unknown family \"", name, "\"; known: ", known);
+}
+
+std::vector<std::string> family_names() {
+  std::vector<std::string> names;
+  for (const Family& family : family_table()) names.push_back(family.name);
+  return names;
+}
+
+bool family_is_sparse(const std::string& name) {
+  for (const Family& family : family_table())
+    if (name == family.name) return family.sparse;
+  return false;
+}
+
+}  // namespace lyceum

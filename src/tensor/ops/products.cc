@@ -1,0 +1,248 @@
+// Ops that multiply with weight matrices: dense layers, the routed feed-forward network, attention, the head.
+#include "kernels/products.h"
+
+#include <cstring>
+
+#include "kernels/head.h"
+#include "kernels/rowwise.h"
+#include "tensor/ops.h"
+
+namespace lyceum::ops {
+namespace {
+
+using kernels::Groups;
+using kernels::Weights;
+
+// One group that holds every row. Kept as a tensor so that a closure may hold it.
+Tensor one_group(int64_t rows) {
+  const int32_t first[2] = {0, static_cast<int32_t>(rows)};
+  return Tensor::of({2}, DType::kI32, first);
+}
+
+Weights with_bias(const Parameter& w, const Parameter* bias) {
+  Weights out = w.weights();
+  out.bias = bias ? bias->value.f32() : nullptr;
+  return out;
+}
+
+}  // namespace
+
+Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b) {
+  return linear(tape, x, w, b, x.type());
+}
+
+// dx = dy W,  dW += dy^T x,  db += sum_rows dy
+Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b, DType type) {
+  const int64_t rows = x.rows(), in = x.width(), out = w.shape[w.shape.rank - 2];
+  check(in == w.layout.k, "linear", w.name, " wants rows of ", w.layout.k, ", found ", x.shape().text());
+  Tensor y({rows, out}, type);
+  const Tensor first = one_group(rows);
+  kernels::product({1, first.i32()}, x.as_rows(), nullptr, with_bias(w, b), y.as_rows());
+  if (tape.recording())
+    tape.record("linear", [&tape, x, y, &w, b, first] {
+      const Tensor dy = tape.take(y);
+      if (!dy) return;
+      const Groups group{1, first.i32()};
+      const Tape::Target dx = tape.accumulating(x);
+      kernels::product_dgrad(group, dy.as_rows(), nullptr, w.weights(), dx.buffer.as_rows(), dx.add);
+      if (w.grad)
+        kernels::product_wgrad(group, dy.as_rows(), nullptr, x.as_rows(), nullptr, w.layout, w.grad.f32(),
+                               w.layout.size());
+      if (b && b->grad) kernels::bias_gradient(group, dy.as_rows(), dy.width(), b->grad.f32());
+    });
+  return y;
+}
+
+Tensor attention(Tape& tape, const Tensor& q, const Tensor& k, const Tensor& v,
+                 const kernels::AttentionShape& shape) {
+  check_shape(q, {-1, shape.n_heads * shape.d_head}, "attention: q");
+  check_shape(k, {-1, shape.n_kv_heads * shape.d_head}, "attention: k");
+  check_shape(v, {k.rows(), shape.n_kv_heads * shape.d_value}, "attention: v");
+  Tensor out({q.rows(), shape.n_heads * shape.d_value}, q.type());
+  Tensor logsumexp;
+  if (tape.recording()) logsumexp = Tensor({q.rows(), shape.n_heads}, DType::kF32);
+  kernels::attention(shape, q.as_rows(), k.as_rows(), v.as_rows(), out.as_rows(),
+                     logsumexp ? logsumexp.f32() : nullptr);
+  if (tape.recording())
+    tape.record("attention", [&tape, q, k, v, out, logsumexp, shape] {
+      const Tensor dout = tape.take(out);
+      if (!dout) return;
+      Tensor dq(q.shape(), q.type()), dk(k.shape(), k.type()), dv(v.shape(), v.type());
+      kernels::attention_gradient(shape, q.as_rows(), k.as_rows(), v.as_rows(), out.as_rows(),
+                                  logsumexp.f32(), dout.as_rows(), dq.as_rows(), dk.as_rows(), dv.as_rows(),
+                                  nullptr);
+      tape.pass(q, dq);
+      tape.pass(k, dk);
+      tape.pass(v, dv);
+    });
+  return out;
+}
+
+// Forward, for slot s = (token t, expert e, gate g):
+//   pre_s = x_t W_up[e]^T,  u_s = act(pre_gate) * pre_up,  h_s = g u_s,  y_t = sum_s h_s W_down[e]^T (+ g
+//   b_down[e])
+// Gradient:
+//   du_s = dy_t W_down[e],  dg_s = du_s . u_s (+ dy_t . b_down[e]),  dW_down[e] += dy_t^T h_s
+//   dpre_s = g du_s d(act * up),  dW_up[e] += dpre_s^T x_t,  dx_t = sum_s dpre_s W_up[e]
+// Kept: x, pre (both halves, activation dtype), gates. h is computed again from pre.
+Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, const Tensor& gate,
+                           const FeedForwardWeights& w) {
+  const int64_t n_slots = slots.slots(), parts = w.up->layout.parts, d_ff = w.up->layout.n,
+                d_model = x.width();
+  check_shape(x, {slots.tokens, w.up->layout.k}, "routed_feed_forward");
+  check(w.up->matrices == slots.n_experts && w.down->matrices == slots.n_experts &&
+            w.down->layout.n == d_model && w.down->layout.k == d_ff,
+        "routed_feed_forward", "weights ", w.up->shape.text(), " and ", w.down->shape.text(), " for ",
+        slots.n_experts, " experts and rows of ", d_model);
+  const Groups groups{slots.n_experts, slots.group_first.i32()};
+  const DType type = x.type();
+
+  Tensor slot_gate;  // [slots]: the gate of each slot
+  if (gate) {
+    slot_gate = Tensor({n_slots}, DType::kF32);
+    for (int64_t s = 0; s < n_slots; ++s) slot_gate.f32()[s] = gate.f32()[slots.slot_edge.i32()[s]];
+  }
+  const float* scale = gate ? slot_gate.f32() : nullptr;
+  Tensor pre, hidden({n_slots, d_ff}, type), out({n_slots, d_model}, type), y({slots.tokens, d_model}, type);
+  if (tape.recording()) pre = Tensor({n_slots, parts * d_ff}, type);
+  kernels::activated_product(groups, x.as_rows(), slots.token.i32(), with_bias(*w.up, w.up_bias),
+                             w.activation, scale, pre ? pre.as_rows() : Rows{}, hidden.as_rows());
+  kernels::product(groups, hidden.as_rows(), nullptr, w.down->weights(), out.as_rows());
+  if (w.down_bias) {  // g b[e] added slot by slot
+    const std::vector<float> rows = out.to_floats();
+    for (int64_t e = 0; e < slots.n_experts; ++e)
+      for (int64_t s = groups.first[e]; s < groups.first[e + 1]; ++s)
+        for (int64_t i = 0; i < d_model; ++i) {
+          const float value = rows[static_cast<size_t>(s * d_model + i)] +
+                              (scale ? scale[s] : 1.0f) * w.down_bias->value.f32()[e * d_model + i];
+          if (type == DType::kF32) out.f32()[s * d_model + i] = value;
+          else out.as<bf16>()[s * d_model + i] = to_bf16(value);
+        }
+  }
+  kernels::combine(slots.tokens, d_model, slots.edge_first.i32(), slots.edge_slot.i32(), out.as_rows(), {},
+                   y.as_rows());
+  if (!tape.recording()) return y;
+
+  tape.record("routed_feed_forward", [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, parts, d_ff,
+                                      d_model, type] {
+    const Tensor dy = tape.take(y);
+    if (!dy) return;
+    const Groups groups{slots.n_experts, slots.group_first.i32()};
+    const int32_t* token = slots.token.i32();
+    const float* scale = gate ? slot_gate.f32() : nullptr;
+    Tensor du({n_slots, d_ff}, type), dpre({n_slots, parts * d_ff}, type), hidden({n_slots, d_ff}, type);
+    Tensor dslot_gate;
+    if (gate) dslot_gate = Tensor({n_slots}, DType::kF32);
+    kernels::product_dgrad(groups, dy.as_rows(), token, w.down->weights(), du.as_rows());
+    kernels::activation_gradient(n_slots, d_ff, parts, w.activation, scale, pre.as_rows(), du.as_rows(),
+                                 dpre.as_rows(), hidden.as_rows(), gate ? dslot_gate.f32() : nullptr);
+    if (w.down->grad)
+      kernels::product_wgrad(groups, dy.as_rows(), token, hidden.as_rows(), nullptr, w.down->layout,
+                             w.down->grad.f32(), w.down->layout.size());
+    if (w.up->grad)
+      kernels::product_wgrad(groups, dpre.as_rows(), nullptr, x.as_rows(), token, w.up->layout,
+                             w.up->grad.f32(), w.up->layout.size());
+    if (w.up_bias && w.up_bias->grad)
+      kernels::bias_gradient(groups, dpre.as_rows(), parts * d_ff, w.up_bias->grad.f32());
+    if (w.down_bias) {  // db[e] += g dy_t,  dg_s += dy_t . b[e]
+      const std::vector<float> rows = dy.to_floats();
+      for (int64_t e = 0; e < slots.n_experts; ++e)
+        for (int64_t s = groups.first[e]; s < groups.first[e + 1]; ++s)
+          for (int64_t i = 0; i < d_model; ++i) {
+            const float d = rows[static_cast<size_t>(token[s] * d_model + i)];
+            if (w.down_bias->grad) w.down_bias->grad.f32()[e * d_model + i] += (scale ? scale[s] : 1.0f) * d;
+            if (gate) dslot_gate.f32()[s] += d * w.down_bias->value.f32()[e * d_model + i];
+          }
+    }
+    Tensor dx_slot({n_slots, d_model}, type);
+    kernels::product_dgrad(groups, dpre.as_rows(), nullptr, w.up->weights(), dx_slot.as_rows());
+    const Tape::Target dx = tape.accumulating(x);
+    kernels::combine(slots.tokens, d_model, slots.edge_first.i32(), slots.edge_slot.i32(), dx_slot.as_rows(),
+                     dx.add ? ConstRows(dx.buffer.as_rows()) : ConstRows{}, dx.buffer.as_rows());
+    if (gate) {
+      const Tape::Target dgate = tape.accumulating(gate);
+      if (!dgate.add) dgate.buffer.set_zero();
+      for (int64_t s = 0; s < n_slots; ++s)
+        dgate.buffer.f32()[slots.slot_edge.i32()[s]] += dslot_gate.f32()[s];
+    }
+  });
+  return y;
+}
+
+Tensor feed_forward(Tape& tape, const Tensor& x, const FeedForwardWeights& w) {
+  const int64_t rows = x.rows();
+  Slots slots;
+  slots.tokens = rows;
+  slots.group_first = one_group(rows);
+  slots.token = Tensor({rows}, DType::kI32);
+  slots.edge_first = Tensor({rows + 1}, DType::kI32);
+  for (int64_t t = 0; t <= rows; ++t) slots.edge_first.i32()[t] = static_cast<int32_t>(t);
+  std::memcpy(slots.token.data(), slots.edge_first.data(), slots.token.bytes());
+  slots.edge_slot = slots.slot_edge = slots.token;
+  return routed_feed_forward(tape, x, slots, Tensor(), w);
+}
+
+// dlogit = dlog_prob ([v = target] - p) + dlogsumexp p;  dx = scale dlogit W,  dW += scale dlogit^T x
+LogProb linear_log_prob(Tape& tape, const Tensor& x, Parameter& w, float scale,
+                        const std::vector<int32_t>& targets) {
+  const int64_t tokens = x.rows();
+  check(static_cast<int64_t>(targets.size()) == tokens && x.width() == w.layout.k, "linear_log_prob", tokens,
+        " rows, ", targets.size(), " targets");
+  for (int32_t id : targets)
+    check(id < w.layout.n, "linear_log_prob", "target ", id, " is outside the vocabulary of ", w.layout.n);
+  LogProb out{Tensor({tokens}, DType::kF32), Tensor({tokens}, DType::kF32)};
+  kernels::linear_log_prob(tokens, x.as_rows(), w.weights(), scale, targets.data(), out.log_prob.f32(),
+                           out.logsumexp.f32(), nullptr);
+  if (tape.recording())
+    tape.record("linear_log_prob", [&tape, x, &w, scale, &targets, out, tokens] {
+      Tensor dlog_prob = tape.take(out.log_prob);
+      const Tensor dlogsumexp = tape.take(out.logsumexp);
+      if (!dlog_prob && !dlogsumexp) return;
+      if (!dlog_prob) dlog_prob = Tensor::zeros({tokens}, DType::kF32);
+      Tensor dx(x.shape(), x.type());
+      kernels::linear_log_prob_gradient(
+          tokens, x.as_rows(), w.weights(), scale, targets.data(), out.logsumexp.f32(), dlog_prob.f32(),
+          dlogsumexp ? dlogsumexp.f32() : nullptr, dx.as_rows(), w.grad ? w.grad.f32() : nullptr);
+      tape.pass(x, dx);
+    });
+  return out;
+}
+
+CrossEntropy linear_cross_entropy(Tape& tape, const Tensor& x, Parameter& w, float scale,
+                                  const std::vector<int32_t>& targets, const std::vector<float>& weights,
+                                  float z_weight) {
+  const int64_t tokens = x.rows();
+  check(static_cast<int64_t>(targets.size()) == tokens && static_cast<int64_t>(weights.size()) == tokens &&
+            x.width() == w.layout.k,
+        "linear_cross_entropy", tokens, " rows, ", targets.size(), " targets, ", weights.size(), " weights");
+  for (int32_t id : targets)
+    check(id < w.layout.n, "linear_cross_entropy", "target ", id, " is outside the vocabulary of ",
+          w.layout.n);
+  CrossEntropy out;
+  out.log_prob = Tensor({tokens}, DType::kF32);
+  const Tensor logsumexp({tokens}, DType::kF32);
+  if (!tape.recording()) {
+    kernels::linear_log_prob(tokens, x.as_rows(), w.weights(), scale, targets.data(), out.log_prob.f32(),
+                             logsumexp.f32(), nullptr);
+  } else {
+    Tensor dx(x.shape(), x.type());
+    Tensor z;
+    if (z_weight != 0) {
+      z = Tensor({tokens}, DType::kF32);
+      for (int64_t t = 0; t < tokens; ++t) z.f32()[t] = z_weight * weights[static_cast<size_t>(t)];
+    }
+    kernels::linear_cross_entropy(tokens, x.as_rows(), w.weights(), scale, targets.data(), weights.data(),
+                                  z ? z.f32() : nullptr, out.log_prob.f32(), logsumexp.f32(), dx.as_rows(),
+                                  w.grad ? w.grad.f32() : nullptr);
+    tape.record("linear_cross_entropy", [&tape, x, dx] { tape.pass(x, dx); });
+  }
+  for (int64_t t = 0; t < tokens; ++t) {
+    const double weight = weights[static_cast<size_t>(t)], z = logsumexp.f32()[t];
+    if (weight == 0) continue;
+    out.loss -= weight * out.log_prob.f32()[t];
+    out.z_loss += weight * z * z;
+  }
+  return out;
+}
+
+}  // namespace lyceum::ops

@@ -1,0 +1,27 @@
+// Memory of tensors: pooled by size class, 64-byte aligned, huge pages for what is large.
+//
+// A training step allocates the same sizes again and again; after the second step every request is served
+// from the free lists and the operating system is not asked. Blocks are never cleared. Thread: any.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lyceum {
+
+struct PoolStatistics {
+  uint64_t in_use_bytes = 0;    // handed out now, in whole size classes
+  uint64_t peak_bytes = 0;      // the most that was handed out at once
+  uint64_t reserved_bytes = 0;  // taken from the operating system
+  uint64_t system_calls = 0;    // how often the operating system was asked
+};
+PoolStatistics pool_statistics();
+void reset_pool_peak();
+
+namespace detail {
+// Memory of at least `bytes`; throws kOutOfMemory with the size and what is free.
+void* pool_take(size_t bytes);
+void pool_give(void* memory, size_t bytes);
+}  // namespace detail
+
+}  // namespace lyceum

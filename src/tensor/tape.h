@@ -1,0 +1,76 @@
+// The tape: closures that carry gradients from the outputs of ops to their inputs, run in reverse.
+//
+// An op computes its output and, if the tape records, leaves a closure; the tensors the closure captures are
+// the memory the op keeps. Gradients live with the tensors they belong to:
+//   1. accumulating(x) gives the buffer and says whether to write or to add: the first writer need not clear.
+//   2. pass(x, g) hands a whole gradient on without copying; buffers shared this way are copied before the
+//   first
+//      addition (copy on write).
+//   3. take(y) moves the gradient out; an op whose output got none does nothing.
+// Closures live in an arena that is reused: no allocation per step.
+#pragma once
+
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace lyceum {
+
+class Tape {
+ public:
+  explicit Tape(bool recording = true) : recording_(recording) {}
+  ~Tape() { clear(); }
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  bool recording() const { return recording_; }
+
+  // Keeps `backward` (called once, without arguments) until backward() or clear(). `op` must be a literal.
+  template <class F>
+  void record(const char* op, F&& backward) {
+    if (!recording_) return;
+    using Closure = std::decay_t<F>;
+    void* memory = arena(sizeof(Closure), alignof(Closure));
+    new (memory) Closure(std::forward<F>(backward));
+    nodes_.push_back({op, [](void* p) { (*static_cast<Closure*>(p))(); },
+                      [](void* p) { static_cast<Closure*>(p)->~Closure(); }, memory});
+  }
+
+  // A gradient buffer of x: same shape and dtype. If `add`, it holds a sum already; else it must be
+  // overwritten.
+  struct Target {
+    Tensor buffer;
+    bool add;
+  };
+  Target accumulating(const Tensor& x);
+  // Adds g to the gradient of x; shares g when it is the first.
+  void pass(const Tensor& x, const Tensor& g);
+  // Moves the gradient of y out; an empty tensor if none arrived.
+  Tensor take(const Tensor& y);
+
+  // Runs the closures in reverse and forgets them.
+  void backward();
+  void clear();
+
+  // Names of the ops recorded since the last clear, in order (for tests that every op has a gradient check).
+  std::vector<const char*> ops() const;
+
+ private:
+  struct Node {
+    const char* op;
+    void (*run)(void*);
+    void (*destroy)(void*);
+    void* closure;
+  };
+  void* arena(size_t bytes, size_t alignment);
+
+  bool recording_;
+  std::vector<Node> nodes_;
+  std::vector<Tensor> chunks_;  // u8
+  size_t chunk_ = 0, used_ = 0;
+};
+
+}  // namespace lyceum
