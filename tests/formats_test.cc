@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "failing_files.h"
 #include "formats/checksum.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_files.h"
@@ -14,30 +15,6 @@
 
 namespace lyceum {
 namespace {
-
-// A folder that is there for one test.
-struct Folder {
-  std::string path = (std::filesystem::temp_directory_path() /
-                      ("lyceum_formats_" + std::to_string(getpid()) + "_" +
-                       ::testing::UnitTest::GetInstance()->current_test_info()->name()))
-                         .string();
-  Folder() {
-    std::filesystem::remove_all(path);
-    std::filesystem::create_directories(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string operator/(const std::string& name) const { return path + "/" + name; }
-};
-
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 
 std::span<const uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -88,7 +65,7 @@ TEST(Safetensors, DtypesHaveTheNamesAndWidthsOfTheFormat) {
 }
 
 TEST(Safetensors, WritesWhatItReadsAndAlignsEveryTensor) {
-  Folder folder;
+  TestFolder folder;
   const double scalar = 2.5;
   const uint8_t flags[3] = {1, 0, 1};
   const float matrix[6] = {0, 1, 2, 3, 4, 5};
@@ -120,7 +97,7 @@ TEST(Safetensors, WritesWhatItReadsAndAlignsEveryTensor) {
 }
 
 TEST(Safetensors, AMissingTensorIsAnsweredWithTheNearestName) {
-  Folder folder;
+  TestFolder folder;
   const float x = 1;
   write_safetensors(folder / "m.safetensors",
                     {tensor_in_memory("model.layers.0.mlp.gate.weight", FileDType::kF32, {1}, &x)});
@@ -133,7 +110,7 @@ TEST(Safetensors, AMissingTensorIsAnsweredWithTheNearestName) {
 }
 
 TEST(Safetensors, AStreamThatDoesNotKeepItsWordLeavesTheOldFile) {
-  Folder folder;
+  TestFolder folder;
   const std::string path = folder / "m.safetensors";
   const float x = 1;
   write_safetensors(path, {tensor_in_memory("a", FileDType::kF32, {1}, &x)});
@@ -165,7 +142,7 @@ std::vector<TensorSource> five_tensors() {
 }
 
 TEST(TensorFiles, ShardsHoldTheSameTensorsAsOneFile) {
-  Folder folder;
+  TestFolder folder;
   const auto one = write_tensor_files(folder / "one", five_tensors());
   EXPECT_EQ(one.size(), 1u);
   const auto many = write_tensor_files(folder / "many", five_tensors(), 24);
@@ -201,7 +178,7 @@ TEST(TensorFiles, EveryBadIndexGetsOneLine) {
 }
 
 TEST(TensorFiles, NamesAMissingShardAMisplacedTensorAndWhatIsThereInstead) {
-  Folder folder;
+  TestFolder folder;
   write_tensor_files(folder / "m", five_tensors(), 24);
   const std::string index = folder / "m/model.safetensors.index.json";
   const std::string good = read_file(index);

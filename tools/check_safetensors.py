@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds our safetensors files against the Python library, in both directions.
 
-  tools/check_safetensors.py PROGRAM      PROGRAM is build/lyceum_safetensors_peer
+  tools/check_safetensors.py PROGRAM      PROGRAM is build/lyceum_formats_peer
 
 The program writes a folder of files that Python must read, bytes for bytes; Python writes files (every dtype,
 sharded folders of transformers) whose checksums the program must print as expected. Ends with "same: N tensors",

@@ -84,6 +84,9 @@ class RealFiles : public FileSystem {
     ::close(fd);
     if (result != 0 && code != EINVAL) fail_errno("sync folder", path, code);
   }
+  void link(const std::string& target, const std::string& path) override {
+    if (::symlink(target.c_str(), path.c_str()) != 0) fail_errno("link", path + " to " + target, errno);
+  }
 };
 
 }  // namespace

@@ -56,6 +56,7 @@ class FileSystem {
   virtual void remove_all(const std::string& path) = 0;  // files and folders; absent is fine
   virtual void make_directories(const std::string& path) = 0;
   virtual void sync_directory(const std::string& path) = 0;
+  virtual void link(const std::string& target, const std::string& path) = 0;  // symbolic; `path` must be free
 };
 
 // The real one.

@@ -138,4 +138,57 @@ inline std::vector<BadFile> shard_index_corpus() {
   };
 }
 
+// An index of Megatron's form. Lengths as i32, offsets and documents as i64.
+inline std::string token_index_bytes(int type, const std::vector<int64_t>& lengths,
+                                     const std::vector<int64_t>& offsets,
+                                     const std::vector<int64_t>& documents) {
+  std::string text = std::string("MMIDIDX\0\0", 9) + little_endian(1, 8) +
+                     little_endian(static_cast<uint64_t>(type), 1) + little_endian(lengths.size(), 8) +
+                     little_endian(documents.size(), 8);
+  for (const int64_t n : lengths) text += little_endian(static_cast<uint64_t>(n), 4);
+  for (const int64_t n : offsets) text += little_endian(static_cast<uint64_t>(n), 8);
+  for (const int64_t n : documents) text += little_endian(static_cast<uint64_t>(n), 8);
+  return text;
+}
+
+constexpr size_t kCorpusBinBytes = 12;  // of the .bin that every index of the corpus is held against
+
+inline std::vector<BadFile> token_index_corpus() {
+  const auto idx = token_index_bytes;
+  const std::string good = idx(8, {2, 0, 4}, {0, 4, 4}, {0, 1, 3});
+  const auto patched = [&](size_t at, const std::string& bytes) {
+    return good.substr(0, at) + bytes + good.substr(at + bytes.size());
+  };
+  return {
+      {"good", good, ""},
+      {"good_i32", idx(4, {3}, {0}, {0, 1}), ""},
+      {"good_no_documents_cut", idx(8, {6}, {0}, {0, 0, 1}), ""},
+      {"nothing", "", "does not begin with MMIDIDX"},
+      {"magic", patched(0, "TNTIDX"), "does not begin with MMIDIDX"},
+      {"version", patched(9, little_endian(2, 8)), "wants version 1, found 2"},
+      {"type_float", patched(17, little_endian(7, 1)), "integer type, found floats (type 7)"},
+      {"type_zero", patched(17, little_endian(0, 1)), "unknown type of ids 0"},
+      {"type_unknown", patched(17, little_endian(9, 1)), "unknown type of ids 9"},
+      {"type_too_wide", patched(17, little_endian(4, 1)), "sequence 1 wants to begin at byte 8"},
+      {"sequences_huge", patched(18, little_endian(UINT64_MAX / 12 + 2, 8)), "more than its 94 bytes hold"},
+      {"documents_huge", patched(26, little_endian(uint64_t{1} << 61, 8)), "more than its 94 bytes hold"},
+      {"truncated", good.substr(0, good.size() - 3), "truncated or damaged"},
+      {"longer", good + "x", "wants 94 bytes for 3 sequences and 3 document entries, found 95"},
+      {"multimodal", good + "xyz", "multimodal"},
+      {"length_negative", idx(8, {2, -1, 4}, {0, 4, 4}, {0, 1, 3}), "sequence 1 has the length -1"},
+      {"length_beyond", idx(8, {2, 0, 5}, {0, 4, 4}, {0, 1, 3}),
+       "ends at byte 14, but the .bin beside it has only 12"},
+      {"lengths_short", idx(8, {2, 0, 3}, {0, 4, 4}, {0, 1, 3}),
+       "add up to 10 bytes of ids, but the .bin has 12"},
+      {"offset_negative", idx(8, {2, 0, 4}, {0, -4, 4}, {0, 1, 3}), "sequence 1 wants to begin at byte 4"},
+      {"offset_beyond", idx(8, {2, 0, 4}, {0, 4, 1 << 20}, {0, 1, 3}), "sequence 2 wants to begin at byte 4"},
+      {"documents_empty", idx(8, {6}, {0}, {}), "empty document index"},
+      {"documents_first", idx(8, {2, 0, 4}, {0, 4, 4}, {1, 1, 3}), "begin with 0, found 1"},
+      {"documents_descend", idx(8, {2, 0, 4}, {0, 4, 4}, {0, 2, 1, 3}), "document 2 begins at sequence 1"},
+      {"documents_beyond", idx(8, {2, 0, 4}, {0, 4, 4}, {0, 4, 3}), "document 1 begins at sequence 4"},
+      {"documents_negative", idx(8, {2, 0, 4}, {0, 4, 4}, {0, -1, 3}), "document 1 begins at sequence -1"},
+      {"documents_end", idx(8, {2, 0, 4}, {0, 4, 4}, {0, 1, 2}), "ends at sequence 2; wanted 3"},
+  };
+}
+
 }  // namespace lyceum

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "formats/tensor_files.h"
+#include "formats/token_shards.h"
 #include "fuzz/bad_files.h"
 
 namespace lyceum {
@@ -59,13 +60,40 @@ void copy(const std::string& from, const std::string& to) {
   write_tensor_files(to, tensors, 10'000);
 }
 
+// Document d of 100 holds (7919 i + d) mod vocab for i in [0, 31 d mod 57 + 1).
+void write_tokens(const std::string& prefix, int64_t vocab) {
+  TokenShardWriter writer(prefix, vocab, {"a", "b"});
+  for (int64_t d = 0; d < 100; ++d) {
+    std::vector<int32_t> ids;
+    for (int64_t i = 0; i < d * 31 % 57 + 1; ++i) ids.push_back(static_cast<int32_t>((i * 7919 + d) % vocab));
+    writer.add(ids, static_cast<uint32_t>(d % 2));
+  }
+  writer.finish();
+}
+
+void list_tokens(const std::string& prefix) {
+  const TokenShard shard(prefix);
+  for (int64_t d = 0; d < shard.n_documents(); ++d) {
+    std::vector<int32_t> ids(static_cast<size_t>(shard.document_tokens(d)));
+    shard.read(shard.document_begin(d), ids, INT32_MAX);
+    std::printf("[");
+    for (size_t i = 0; i < ids.size(); ++i) std::printf("%s%d", i ? ", " : "", ids[i]);
+    std::printf("]\n");
+  }
+}
+
 int run(const std::vector<std::string>& words) {
   if (words.size() == 2 && words[0] == "list") list(words[1]);
   else if (words.size() == 2 && words[0] == "write") write(words[1]);
   else if (words.size() == 3 && words[0] == "copy") copy(words[1], words[2]);
+  else if (words.size() == 3 && words[0] == "write-tokens") write_tokens(words[1], std::stoll(words[2]));
+  else if (words.size() == 2 && words[0] == "list-tokens") list_tokens(words[1]);
   else if (words.size() == 2 && words[0] == "bad")
     for (const BadFile& f : safetensors_corpus()) write_file(words[1] + "/" + f.name, f.bytes);
-  else fail(ErrorKind::kInvalidArgument, "usage", "list PATH | write FOLDER | copy FROM TO | bad FOLDER");
+  else
+    fail(ErrorKind::kInvalidArgument, "usage",
+         "list PATH | write FOLDER | copy FROM TO | bad FOLDER | write-tokens PREFIX VOCAB | list-tokens "
+         "PREFIX");
   return 0;
 }
 
