@@ -80,7 +80,7 @@ BalanceLosses balance_losses(Tape& tape, const std::vector<Routing>& all, const 
     out.balance_by_layer.push_back(own);
   }
 
-  const auto z_divisor = [&](const Routing& r) {
+  const auto z_divisor = [layers, form = o.form](const Routing& r) {
     const double rows = layers * static_cast<double>(r.tokens);
     return o.form == BalanceForm::kMegaBlocks
                ? rows * static_cast<double>(r.edges()) / static_cast<double>(r.tokens)

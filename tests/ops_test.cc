@@ -1,0 +1,327 @@
+// tensor/: every op's gradient against central differences of its own forward (in f32, over f64 sums), and a
+// test that fails when an op is recorded anywhere in src/ without such a check. Oracle: the definition of a
+// derivative.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <regex>
+#include <set>
+
+#include "base/file.h"
+#include "base/threads.h"
+#include "moe/balance.h"
+#include "moe/dispatch.h"
+#include "nn/context.h"
+
+namespace lyceum {
+namespace {
+
+std::set<std::string>& checked_ops() {
+  static std::set<std::string> names;
+  return names;
+}
+
+Tensor random_tensor(Shape shape, uint64_t seed, double spread = 1) {
+  Tensor t(shape, DType::kF32);
+  const RandomKey key(seed);
+  for (int64_t i = 0; i < t.elements(); ++i)
+    t.f32()[i] = static_cast<float>(spread * key.normal(static_cast<uint64_t>(i)));
+  return t;
+}
+
+Parameter random_parameter(const char* name, Shape shape, Parameter::Order order, uint64_t seed,
+                           int64_t parts = 1) {
+  Parameter p = Parameter::make(name, shape, DType::kF32, order, parts);
+  const Tensor values = random_tensor({shape.elements()}, seed, 0.5);
+  p.write_master(values.f32());
+  p.enable_gradient();
+  return p;
+}
+
+// A function of inputs and parameters to one number; it records on the tape it is given.
+using Function = std::function<double(Tape&)>;
+
+// Gradients of f with respect to every element of `inputs` and of the logical values of `parameters`.
+void check_gradient(const Function& f, const std::vector<Tensor>& inputs,
+                    const std::vector<Parameter*>& parameters, double step = 1e-2, double tolerance = 4e-3) {
+  Tape tape(true);
+  for (Parameter* p : parameters) p->grad.set_zero();
+  f(tape);
+  for (const char* op : tape.ops()) checked_ops().insert(op);
+  tape.backward();
+
+  const auto value = [&] {
+    Tape silent(false);
+    return f(silent);
+  };
+  const auto compare = [&](const std::string& what, const std::vector<float>& found,
+                           const std::function<void(size_t, double)>& nudge) {
+    std::vector<double> wanted(found.size());
+    double largest = 1e-3;
+    for (size_t i = 0; i < found.size(); ++i) {
+      nudge(i, step);
+      const double above = value();
+      nudge(i, -2 * step);
+      const double below = value();
+      nudge(i, step);
+      wanted[i] = (above - below) / (2 * step);
+      largest = std::max(largest, std::abs(wanted[i]));
+    }
+    for (size_t i = 0; i < found.size(); ++i)
+      ASSERT_NEAR(found[i], wanted[i], tolerance * largest)
+          << what << " element " << i << " of " << found.size();
+  };
+  for (size_t n = 0; n < inputs.size(); ++n) {
+    const Tensor gradient = tape.take(inputs[n]);
+    ASSERT_TRUE(static_cast<bool>(gradient)) << "input " << n << " got no gradient";
+    float* x = inputs[n].f32();
+    compare("input " + std::to_string(n), gradient.to_floats(),
+            [&](size_t i, double d) { x[i] += static_cast<float>(d); });
+  }
+  for (Parameter* p : parameters) {
+    std::vector<float> values = p->read_master();
+    compare(p->name, p->to_logical(p->grad), [&](size_t i, double d) {
+      values[i] += static_cast<float>(d);
+      p->write_master(values.data());
+    });
+  }
+}
+
+const auto kPlain = Parameter::Order::kPlain;
+const auto kPacked = Parameter::Order::kPacked;
+
+TEST(Gradient, EmbeddingPlainAndTied) {
+  const std::vector<int32_t> ids = {3, 1, 3, 0};
+  const Tensor g = random_tensor({4, 6}, 1);
+  for (const auto order : {kPlain, kPacked}) {
+    Parameter table = random_parameter("table", {5, 6}, order, 2);
+    check_gradient(
+        [&](Tape& t) { return ops::inner_product(t, ops::embedding(t, ids, table, DType::kF32), g); }, {},
+        {&table});
+  }
+}
+
+TEST(Gradient, RmsNormWithAndWithoutWeight) {
+  const Tensor x = random_tensor({5, 7}, 3), g = random_tensor({5, 7}, 4);
+  Parameter w = random_parameter("w", {7}, kPlain, 5);
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::rms_norm(t, x, &w, 1e-3f), g); }, {x},
+                 {&w});
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::rms_norm(t, x, nullptr, 1e-3f), g); }, {x},
+                 {});
+}
+
+TEST(Gradient, LayerNormWithAndWithoutWeight) {
+  const Tensor x = random_tensor({5, 7}, 3), g = random_tensor({5, 7}, 4);
+  Parameter w = random_parameter("w", {7}, kPlain, 5), b = random_parameter("b", {7}, kPlain, 6);
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::layer_norm(t, x, &w, &b, 1e-3f), g); }, {x},
+                 {&w, &b});
+  check_gradient(
+      [&](Tape& t) { return ops::inner_product(t, ops::layer_norm(t, x, nullptr, nullptr, 1e-3f), g); }, {x},
+      {});
+}
+
+TEST(Gradient, LinearWithBias) {
+  const Tensor x = random_tensor({5, 7}, 3), g = random_tensor({5, 18}, 4);
+  Parameter w = random_parameter("w", {18, 7}, kPacked, 5), b = random_parameter("b", {18}, kPlain, 6);
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::linear(t, x, w, &b), g); }, {x}, {&w, &b});
+}
+
+TEST(Gradient, AddHandsOneGradientToBothAndSharedBuffersAreCopiedOnWrite) {
+  const Tensor x = random_tensor({3, 4}, 3), g = random_tensor({3, 4}, 4);
+  // x reaches the sum three times: twice directly, once through a norm whose gradient is added in place.
+  check_gradient(
+      [&](Tape& t) {
+        const Tensor y = ops::add(t, x, ops::rms_norm(t, x, nullptr, 1e-3f));
+        return ops::inner_product(t, ops::add(t, y, x), g);
+      },
+      {x}, {});
+}
+
+TEST(Gradient, ClampAndReshape) {
+  const Tensor x = random_tensor({3, 4}, 9), g = random_tensor({6, 2}, 4);
+  check_gradient(
+      [&](Tape& t) {
+        return ops::inner_product(t, ops::reshape(t, ops::clamp(t, x, 0.7f), {6, 2}), g);
+      },
+      {x}, {}, 1e-3);
+}
+
+TEST(Gradient, RopeBothPairings) {
+  const Tensor x = random_tensor({4, 12}, 3), g = random_tensor({4, 12}, 4);
+  const std::vector<int32_t> positions = {0, 1, 7, 100};
+  const std::vector<float> frequencies = {1.0f, 0.1f};
+  for (const bool interleaved : {false, true}) {
+    const ops::RopeSpec spec{2, 6, 4, interleaved, 1.3f, frequencies.data()};
+    check_gradient([&](Tape& t) { return ops::inner_product(t, ops::rope(t, x, spec, positions), g); }, {x},
+                   {});
+  }
+}
+
+TEST(Gradient, AttentionOverPackedSequencesWithGroupedHeadsAndWindow) {
+  const Tensor q = random_tensor({9, 4 * 6}, 1), k = random_tensor({9, 2 * 6}, 2),
+               v = random_tensor({9, 2 * 4}, 3);
+  const Tensor g = random_tensor({9, 4 * 4}, 4);
+  const int32_t offsets[] = {0, 5, 5, 9};
+  for (const int64_t window : {0, 3}) {
+    kernels::AttentionShape shape;
+    shape.n_heads = 4, shape.n_kv_heads = 2, shape.d_head = 6, shape.d_value = 4, shape.scale = 0.4f,
+    shape.window = window;
+    shape.sequences = 3, shape.q_offsets = shape.k_offsets = offsets;
+    check_gradient([&](Tape& t) { return ops::inner_product(t, ops::attention(t, q, k, v, shape), g); },
+                   {q, k, v}, {});
+  }
+}
+
+// Three experts, one of them without tokens, an edge that capacity dropped.
+Routing ragged_routing() {
+  Routing r;
+  r.tokens = 4, r.n_experts = 3;
+  const int32_t first[] = {0, 2, 3, 3, 5}, expert[] = {2, 0, 2, 0, 2};
+  const uint8_t kept[] = {1, 1, 1, 0, 1};
+  r.first = Tensor::of({5}, DType::kI32, first);
+  r.expert = Tensor::of({5}, DType::kI32, expert);
+  r.kept = Tensor({5}, DType::kU8);
+  std::memcpy(r.kept.data(), kept, 5);
+  return r;
+}
+
+TEST(Gradient, RoutedFeedForwardWithGatesAndBiases) {
+  const Tensor x = random_tensor({4, 5}, 1), gate = random_tensor({5}, 2), g = random_tensor({4, 5}, 3);
+  const ops::Slots slots = dispatch(ragged_routing());
+  for (const int64_t parts : {2, 1}) {
+    Parameter up = random_parameter("up", {3, parts * 6, 5}, kPacked, 4, parts),
+              down = random_parameter("down", {3, 5, 6}, kPacked, 5);
+    Parameter up_bias = random_parameter("up_bias", {3, parts * 6}, kPlain, 6),
+              down_bias = random_parameter("down_bias", {3, 5}, kPlain, 7);
+    const ops::FeedForwardWeights w{&up, &down, &up_bias, &down_bias,
+                                    parts == 2 ? Activation::kSilu : Activation::kGeluTanh};
+    check_gradient(
+        [&](Tape& t) { return ops::inner_product(t, ops::routed_feed_forward(t, x, slots, gate, w), g); },
+        {x, gate}, {&up, &down, &up_bias, &down_bias});
+  }
+}
+
+TEST(Gradient, DenseFeedForward) {
+  const Tensor x = random_tensor({4, 5}, 1), g = random_tensor({4, 5}, 3);
+  Parameter up = random_parameter("up", {12, 5}, kPacked, 4, 2),
+            down = random_parameter("down", {5, 6}, kPacked, 5);
+  const ops::FeedForwardWeights w{&up, &down, nullptr, nullptr, Activation::kSilu};
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::feed_forward(t, x, w), g); }, {x},
+                 {&up, &down});
+}
+
+TEST(Gradient, SoftmaxAndChosenGates) {
+  const Tensor x = random_tensor({3, 5}, 1), g = random_tensor({3, 2}, 2);
+  const int32_t chosen[] = {0, 4, 3, 1, 2, 0};
+  const Tensor index = Tensor::of({3, 2}, DType::kI32, chosen);
+  for (const bool renormalise : {false, true})
+    check_gradient(
+        [&](Tape& t) {
+          return ops::inner_product(t, ops::chosen_gates(t, ops::softmax(t, x), index, renormalise, 2.5f), g);
+        },
+        {x}, {});
+}
+
+TEST(Gradient, LinearLogProb) {
+  const Tensor x = random_tensor({4, 5}, 1), g = random_tensor({4}, 2), z = random_tensor({4}, 3);
+  const std::vector<int32_t> targets = {2, -1, 0, 18};
+  Parameter w = random_parameter("head", {19, 5}, kPacked, 4);
+  check_gradient(
+      [&](Tape& t) {
+        const ops::LogProb out = ops::linear_log_prob(t, x, w, 0.7f, targets);
+        return ops::inner_product(t, out.log_prob, g) + ops::inner_product(t, out.logsumexp, z);
+      },
+      {x}, {&w});
+}
+
+TEST(Gradient, LinearCrossEntropyWithZLoss) {
+  const Tensor x = random_tensor({4, 5}, 1);
+  const std::vector<int32_t> targets = {2, -1, 0, 18};
+  const std::vector<float> weights = {0.5f, 0, 0.25f, 0.25f};
+  Parameter w = random_parameter("head", {19, 5}, kPacked, 4);
+  check_gradient(
+      [&](Tape& t) {
+        const ops::CrossEntropy out = ops::linear_cross_entropy(t, x, w, 0.7f, targets, weights, 0.1f);
+        return out.loss + 0.1 * out.z_loss;
+      },
+      {x}, {&w});
+}
+
+TEST(Gradient, BalanceLossesInEveryForm) {
+  const Tensor a = random_tensor({6, 4}, 1), b = random_tensor({6, 4}, 2);
+  std::vector<int32_t> first, experts;
+  for (int32_t t = 0; t <= 6; ++t) first.push_back(2 * t);
+  for (int32_t e = 0; e < 12; ++e) experts.push_back((e * e + e / 2) % 4);
+  for (const BalanceForm form : {BalanceForm::kHuggingFace, BalanceForm::kMegaBlocks, BalanceForm::kPaper}) {
+    SCOPED_TRACE(static_cast<int>(form));
+    check_gradient(
+        [&](Tape& t) {
+          std::vector<Routing> routings;
+          for (const Tensor& logits : {a, b}) {
+            Routing r;
+            r.tokens = 6, r.n_experts = 4, r.top_k = 2, r.logits = logits;
+            Tape silent(false);
+            r.probs = ops::softmax(silent, logits);
+            r.first = Tensor::of({7}, DType::kI32, first.data());
+            r.expert = Tensor::of({12}, DType::kI32, experts.data());
+            routings.push_back(r);
+          }
+          const BalanceLosses losses = balance_losses(t, routings, {form, 0.3, 0.2}, 0.5);
+          return 0.5 * (0.3 * losses.balance + 0.2 * losses.z);
+        },
+        {a, b}, {});
+  }
+}
+
+// Every name given to Tape::record in src/ must have been recorded by a check above. (recomputed_block is
+// held by lyceum_goldens, which compares every gradient with and without it.)
+TEST(Gradient, ZZEveryRecordedOpHasACheck) {
+  const std::regex record("record\\(\"([a-z_0-9]+)\"");
+  std::set<std::string> missing;
+  int found = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(LYCEUM_SOURCE_DIR "/src")) {
+    if (entry.path().extension() != ".cc") continue;
+    const std::string text = read_file(entry.path().string());
+    for (std::sregex_iterator it(text.begin(), text.end(), record), end; it != end; ++it, ++found)
+      if (!checked_ops().count((*it)[1]) && (*it)[1] != "recomputed_block") missing.insert((*it)[1]);
+  }
+  EXPECT_GE(found, 14);
+  EXPECT_TRUE(missing.empty()) << "without a gradient check: " << *missing.begin();
+}
+
+TEST(Tensor, PoolServesTheSameSizesWithoutAskingTheSystem) {
+  for (int round = 0; round < 3; ++round) {
+    const uint64_t before = pool_statistics().system_calls;
+    for (int64_t n : {1, 100, 5000, 3000000}) Tensor t({n}, DType::kF32);
+    if (round > 0) {
+      EXPECT_EQ(pool_statistics().system_calls, before);
+    }
+  }
+}
+
+TEST(Tensor, ShapesAreCheckedWithBothSidesNamed) {
+  const Tensor t({2, 3}, DType::kF32);
+  try {
+    check_shape(t, {-1, 4}, "op");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "op: wanted shape [any, 4], found [2, 3]");
+  }
+}
+
+TEST(Parameter, LogicalAndPhysicalOrderAgreeAndMastersAreExact) {
+  for (const DType type : {DType::kF32, DType::kBF16}) {
+    Parameter p = Parameter::make("experts", {3, 2 * 5, 7}, type, kPacked, 2);
+    p.enable_gradient();
+    const Tensor values = random_tensor({3 * 10 * 7}, 1);
+    p.write_master(values.f32());
+    EXPECT_EQ(p.read_master(), values.to_floats());  // bit for bit: bf16 weights carry a residual
+    p.from_logical(values.f32(), p.grad);
+    EXPECT_EQ(p.to_logical(p.grad), values.to_floats());
+  }
+}
+
+}  // namespace
+}  // namespace lyceum
