@@ -156,7 +156,8 @@ void embedding(int64_t tokens, int64_t width, const int32_t* ids, ConstRows tabl
     for (int64_t t = begin; t < end; ++t) {
       const ConstRows source = from(table, ids[t]);
       const Rows to = from(y, t);
-      rows.convert(width, source.data, source.type, to.data, to.type);
+      if (table.type == y.type) std::memcpy(to.data, source.data, static_cast<size_t>(width) * dtype_size(y.type));
+      else rows.convert(width, source.data, source.type, to.data, to.type);
     }
   });
 }
@@ -259,6 +260,17 @@ void fill_zero(int64_t bytes, void* x) {
   });
 }
 
-const RowTable& row_table() { return kRowsReference; }
+const RowTable& row_table() {
+  switch (isa_level()) {
+    case Isa::kAvx512:
+    case Isa::kAvx512Bf16:
+    case Isa::kAmx:
+      return kRowsAvx512;
+    case Isa::kAvx2:
+      return kRowsAvx2;
+    default:
+      return kRowsReference;
+  }
+}
 
 }  // namespace lyceum::kernels

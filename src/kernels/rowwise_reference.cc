@@ -28,7 +28,7 @@ uint16_t float_to_half(float f) {
   if (a >= 65520.0f) return sign | 0x7c00;
   int exponent = 0;
   std::frexp(a, &exponent);                                   // a = m * 2^exponent, m in [0.5, 1)
-  const int shift = std::max(exponent - 11, -24);             // weight of the last mantissa bit
+  const int shift = a < 0x1p-14f ? -24 : exponent - 11;       // weight of the last mantissa bit
   const float units = std::nearbyint(std::ldexp(a, -shift));  // [0, 2048]
   const int n = static_cast<int>(units);
   if (shift == -24 && n < 1024) return sign | static_cast<uint16_t>(n);

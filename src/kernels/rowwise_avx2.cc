@@ -1,0 +1,20 @@
+// The row functions of the avx2 level. Compiled with that level's flags: nothing but what stands in the unnamed
+// namespace may leave this file, and no standard template may enter it.
+#include <immintrin.h>
+
+#include "kernels/row_table.h"
+
+namespace lyceum::kernels {
+namespace rows_avx2 {
+namespace {
+#include "kernels/generic/simd_avx2.h"
+// clang-format: the order matters
+#include "kernels/generic/maths.h"
+// clang-format: the order matters
+#include "kernels/generic/rowwise.h"
+}  // namespace
+}  // namespace rows_avx2
+
+constinit const RowTable kRowsAvx2 = rows_avx2::kTable;
+
+}  // namespace lyceum::kernels
