@@ -82,7 +82,7 @@ BalanceLosses balance_losses(Tape& tape, const std::vector<Routing>& all, const 
 
   const auto z_divisor = [layers, form = o.form](const Routing& r) {
     const double rows = layers * static_cast<double>(r.tokens);
-    return o.form == BalanceForm::kMegaBlocks
+    return form == BalanceForm::kMegaBlocks
                ? rows * static_cast<double>(r.edges()) / static_cast<double>(r.tokens)
                : rows;
   };
