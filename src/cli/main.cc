@@ -12,10 +12,11 @@
 namespace lyceum {
 
 // one row per verb, in the order of --help
+extern const Verb kDataVerb;
 
 namespace {
 const Verb kVerbs[] = {
-    {nullptr, nullptr},
+    kDataVerb,
 };
 }  // namespace
 
