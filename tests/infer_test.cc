@@ -1,0 +1,141 @@
+// infer/ and eval/: cached decoding against full passes, the sampler against the definition of its filters,
+// likelihoods against a plain sum over full rows of logits.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "eval/likelihood.h"
+#include "infer/generate.h"
+
+namespace lyceum {
+namespace {
+
+ModelConfig tiny(const char* family = "olmoe") {
+  ModelConfig c;
+  c.family = family;
+  c.vocab = 50, c.d_model = 32, c.n_layers = 2, c.n_heads = 4, c.d_ff = 24, c.init_std = 0.2;
+  if (std::string(family) == "olmoe") c.n_experts = 6, c.top_k = 2;
+  return c;
+}
+
+std::vector<int32_t> some_ids(int64_t n, uint64_t seed) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < n; ++i)
+    ids.push_back(static_cast<int32_t>(RandomKey(seed).below(static_cast<uint64_t>(i), 50)));
+  return ids;
+}
+
+std::vector<float> full_logits(const Model& model, const std::vector<int32_t>& ids) {
+  Batch b;
+  b.ids = ids;
+  for (size_t i = 0; i < ids.size(); ++i) b.positions.push_back(static_cast<int32_t>(i));
+  b.domains.assign(ids.size(), 0);
+  b.offsets = {0, static_cast<int32_t>(ids.size())};
+  Tape tape(false);
+  Context c{tape, b};
+  return ops::linear(tape, model.forward(c).hidden, model.head(), nullptr, DType::kF32).to_floats();
+}
+
+TEST(Generate, ReadingInPiecesGivesTheLogitsOfAFullPass) {
+  for (const char* family : {"olmoe", "llama", "olmo"}) {
+    Model model(tiny(family), DType::kF32);
+    model.initialise(RandomKey(1));
+    const std::vector<int32_t> ids = some_ids(23, 2);
+    const std::vector<float> wanted = full_logits(model, ids);
+    TextSequence sequence(model, 23);
+    size_t done = 0;
+    for (const size_t piece : {7u, 1u, 1u, 5u, 1u, 8u}) {
+      const std::span<const float> found = sequence.read({ids.data() + done, piece});
+      done += piece;
+      for (size_t v = 0; v < 50; ++v)
+        ASSERT_NEAR(found[v], wanted[(done - 1) * 50 + v], 1e-4) << family << " after " << done;
+    }
+    EXPECT_THROW(sequence.read({ids.data(), 1}), Error);  // full
+  }
+}
+
+TEST(Generate, StopsAtStopIdsLimitsAndTheSink) {
+  Model model(tiny(), DType::kF32);
+  model.initialise(RandomKey(1));
+  GenerateOptions o;
+  o.max_tokens = 12;
+  o.sampling.temperature = 0;
+  const std::vector<int32_t> prompt = {3, 4}, all = generate(model, prompt, o);
+  ASSERT_EQ(all.size(), 12u);
+  o.stop_ids = {all[5]};
+  const size_t first = static_cast<size_t>(std::find(all.begin(), all.end(), all[5]) - all.begin());
+  EXPECT_EQ(generate(model, prompt, o),
+            std::vector<int32_t>(all.begin(), all.begin() + static_cast<int64_t>(first)));
+  o.stop_ids.clear();
+  int seen = 0;
+  EXPECT_EQ(generate(model, prompt, o, 0, [&](int32_t) { return ++seen < 3; }).size(), 3u);
+  EXPECT_THROW(generate(model, {}, o), Error);
+}
+
+TEST(Sampler, DrawsFollowTheFilteredSoftmaxAndTheSeed) {
+  const std::vector<float> logits = {2.0f, 1.0f, 0.0f, -1.0f, -5.0f};
+  SamplingOptions o;
+  o.temperature = 2, o.top_k = 4, o.top_p = 1,
+  o.min_p = 0.3;  // exp(-0.5), exp(-1) = 0.37 stay, exp(-1.5) = 0.22 goes
+  Sampler a(o), b(o);
+  std::map<int32_t, int> counts;
+  const int n = 20000;
+  for (int i = 0; i < n; ++i) {
+    const int32_t id = a.next(logits, {});
+    ASSERT_EQ(id, b.next(logits, {}));
+    ++counts[id];
+  }
+  const double total = 1 + std::exp(-0.5) + std::exp(-1.0);
+  EXPECT_EQ(counts.size(), 3u);
+  EXPECT_NEAR(counts[0] / double(n), 1 / total, 0.015);
+  EXPECT_NEAR(counts[1] / double(n), std::exp(-0.5) / total, 0.015);
+
+  o = {};
+  o.temperature = 1, o.top_p = 0.6;  // softmax: 0.64 alone reaches 0.6
+  Sampler nucleus(o);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(nucleus.next(logits, {}), 0);
+  o.temperature = 0, o.repetition_penalty = 3;
+  const std::vector<int32_t> history = {0};
+  EXPECT_EQ(Sampler(o).next(logits, history), 1);  // 2 / 3 < 1
+}
+
+TEST(Likelihood, WindowsCountEveryTokenOnceAndMatchAPlainSum) {
+  Model model(tiny(), DType::kF32);
+  model.initialise(RandomKey(3));
+  std::vector<EncodedDocument> documents = {{some_ids(9, 1), 20, 0}, {some_ids(5, 2), 11, 0}};
+  std::vector<int32_t> stream = {0};
+  for (int32_t id : documents[0].ids) stream.push_back(id);
+  stream.push_back(0);
+  for (int32_t id : documents[1].ids) stream.push_back(id);
+  stream.push_back(0);
+  const auto nll_of = [&](size_t begin, size_t end, size_t from) {  // plain: windows as written in the header
+    const std::vector<int32_t> ids(stream.begin() + static_cast<int64_t>(begin),
+                                   stream.begin() + static_cast<int64_t>(end));
+    const std::vector<float> logits = full_logits(model, ids);
+    double sum = 0;
+    for (size_t i = from; i < end; ++i) {
+      const float* row = logits.data() + (i - begin) * 50;
+      double total = 0;
+      for (size_t v = 0; v < 50; ++v) total += std::exp(static_cast<double>(row[v]));
+      sum += std::log(total) - row[stream[i + 1]];
+    }
+    return sum;
+  };
+  LikelihoodOptions o;
+  o.eos = 0;
+  o.window = 100, o.stride = 100;
+  Likelihood one = likelihood(model, documents, o);
+  EXPECT_EQ(one.tokens, 16);
+  EXPECT_EQ(one.bytes, 31);
+  EXPECT_NEAR(one.nll, nll_of(0, 16, 0), 1e-3);
+  EXPECT_NEAR(one.bits_per_byte(), one.nll / std::log(2.0) / 31, 1e-9);
+  o.window = 8, o.stride = 3, o.batch_tokens = 10;
+  double wanted = nll_of(0, 8, 0) + nll_of(3, 11, 8) + nll_of(6, 14, 11) + nll_of(9, 16, 14);
+  EXPECT_NEAR(likelihood(model, documents, o).nll, wanted, 1e-3);
+  o.stride = 9;
+  EXPECT_THROW(likelihood(model, documents, o), Error);
+}
+
+}  // namespace
+}  // namespace lyceum
