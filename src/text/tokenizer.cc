@@ -1,0 +1,323 @@
+#include "text/tokenizer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "text/tokenizer_state.h"
+#include "text/unicode.h"
+
+namespace lyceum {
+namespace {
+
+using State = Tokenizer::State;
+
+constexpr size_t kChunk = 128 << 10;  // bytes that one task encodes
+
+class ScratchLease {
+ public:
+  explicit ScratchLease(const State& state) : state_(state) {
+    {
+      std::lock_guard<std::mutex> lock(state.mutex);
+      if (!state.free_scratch.empty()) {
+        scratch_ = std::move(state.free_scratch.back());
+        state.free_scratch.pop_back();
+      }
+    }
+    if (!scratch_) scratch_ = state.model->make_scratch();
+  }
+  ~ScratchLease() {
+    std::lock_guard<std::mutex> lock(state_.mutex);
+    state_.free_scratch.push_back(std::move(scratch_));
+  }
+  ScratchLease(const ScratchLease&) = delete;
+  ScratchLease& operator=(const ScratchLease&) = delete;
+  ModelScratch& operator*() { return *scratch_; }
+
+ private:
+  const State& state_;
+  std::unique_ptr<ModelScratch> scratch_;
+};
+
+// Calls on_id(id) for added tokens and on_text(text, at_start) for the normalised stretches between them, in
+// order. Normalised text lives in `arena`, or, if that is null, until on_text returns.
+template <class OnId, class OnText>
+void walk(const State& s, std::string_view text, bool allow_special, TextArena* arena, const OnId& on_id,
+          const OnText& on_text) {
+  std::vector<TextSegment> raw, normalized;
+  s.raw_matcher.split(text, allow_special, raw);
+  std::string buffer;
+  for (const TextSegment& segment : raw) {
+    if (segment.id >= 0) {
+      on_id(segment.id);
+      continue;
+    }
+    std::string_view clean = segment.text;
+    if (s.normalizer) {
+      clean = s.normalizer->apply(segment.text, buffer);
+      const bool moved =
+          clean.data() < segment.text.data() || clean.data() >= segment.text.data() + segment.text.size();
+      if (arena && moved) {
+        arena->emplace_back(clean);
+        clean = arena->back();
+      }
+    }
+    normalized.clear();
+    s.normalized_matcher.split(clean, allow_special, normalized);
+    for (const TextSegment& part : normalized) {
+      if (part.id >= 0) on_id(part.id);
+      else on_text(part.text, segment.text.data() == text.data() && part.text.data() == clean.data());
+    }
+  }
+}
+
+// Everything in one pass and on this thread.
+void encode_here(const State& s, std::string_view text, bool allow_special, ModelScratch& scratch,
+                 std::vector<int32_t>& out) {
+  const Scan scan = s.pre_tokenizer ? s.pre_tokenizer->scan() : nullptr;
+  const bool whole = !s.pre_tokenizer || s.pre_tokenizer->is_identity();
+  walk(
+      s, text, allow_special, nullptr, [&](int32_t id) { out.push_back(id); },
+      [&](std::string_view part, bool at_start) {
+        if (whole) return s.model->encode(part, scratch, out);
+        if (scan) {
+          const char *p = part.data(), *end = p + part.size();
+          for (const char* next; p < end; p = next) {
+            next = scan(p, end);
+            s.model->encode({p, static_cast<size_t>(next - p)}, scratch, out);
+          }
+          return;
+        }
+        std::vector<Piece> pieces = {{part, at_start}};
+        TextArena arena;
+        s.pre_tokenizer->split(pieces, arena);
+        for (const Piece& piece : pieces) s.model->encode(piece.text, scratch, out);
+      });
+}
+
+// The first place at or after `from` where a text may be cut if State::may_cut: between a letter and white
+// space or a full-width comma or stop. Whatever comes before, every scanner ends a word there, no normal form
+// looks across, and may_cut says that no added token does.
+size_t find_cut(std::string_view text, size_t from) {
+  for (size_t i = std::max<size_t>(from, 1); i < text.size(); ++i) {
+    const char c = text[i];
+    const bool ascii = c == ' ' || c == '\n' || c == '\r' || c == '\t';
+    if (!ascii && text.compare(i, 3, "\xe3\x80\x81") != 0 && text.compare(i, 3, "\xe3\x80\x82") != 0 &&
+        text.compare(i, 3, "\xef\xbc\x8c") != 0)
+      continue;
+    size_t before = i - 1;
+    while (before > 0 && is_continuation(text[before])) --before;
+    int bytes;
+    if (char_class(decode_char(&text[before], &bytes)) & kLetter) return i;
+  }
+  return text.size();
+}
+
+std::vector<std::string_view> cut_text(std::string_view text) {
+  std::vector<std::string_view> parts;
+  while (text.size() > kChunk + kChunk / 2) {
+    const size_t cut = find_cut(text, kChunk);
+    parts.push_back(text.substr(0, cut));
+    text.remove_prefix(cut);
+  }
+  if (!text.empty()) parts.push_back(text);
+  return parts;
+}
+
+// A text that must not be cut before it is split: words first, here, then their ids on all threads.
+std::vector<int32_t> encode_by_words(const State& s, std::string_view text, bool allow_special) {
+  struct Job {
+    std::string_view word;
+    int32_t id;  // of an added token, or -1
+  };
+  std::vector<Job> jobs;
+  TextArena arena;
+  walk(
+      s, text, allow_special, &arena,
+      [&](int32_t id) {
+        jobs.push_back({{}, id});
+      },
+      [&](std::string_view part, bool at_start) {
+        std::vector<Piece> pieces = {{part, at_start}};
+        if (s.pre_tokenizer) s.pre_tokenizer->split(pieces, arena);
+        for (const Piece& piece : pieces)
+          for (std::string_view rest = piece.text; !rest.empty();) {
+            const size_t cut = rest.size() > kChunk ? s.model->find_cut(rest, kChunk / 2) : rest.size();
+            jobs.push_back({rest.substr(0, cut), -1});
+            rest.remove_prefix(cut);
+          }
+      });
+  std::vector<size_t> begins = {0};  // of the tasks
+  size_t bytes = 0;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    bytes += jobs[i].word.size() + 4;
+    if (bytes >= kChunk / 2 || i + 1 == jobs.size()) begins.push_back(i + 1), bytes = 0;
+  }
+  std::vector<std::vector<int32_t>> parts(begins.size() - 1);
+  parallel_for(static_cast<int64_t>(parts.size()), [&](int64_t task, int) {
+    ScratchLease scratch(s);
+    for (size_t i = begins[task]; i < begins[task + 1]; ++i) {
+      if (jobs[i].id >= 0) parts[task].push_back(jobs[i].id);
+      else s.model->encode(jobs[i].word, *scratch, parts[task]);
+    }
+  });
+  std::vector<int32_t> out;
+  for (const auto& part : parts) out.insert(out.end(), part.begin(), part.end());
+  return out;
+}
+
+std::vector<int32_t> encode_text(const State& s, std::string_view text, bool allow_special) {
+  std::vector<int32_t> out;
+  if (text.size() <= 2 * kChunk) {
+    ScratchLease scratch(s);
+    out.reserve(text.size() / 3 + 8);
+    encode_here(s, text, allow_special, *scratch, out);
+    return out;
+  }
+  if (!s.may_cut) return encode_by_words(s, text, allow_special);
+  const std::vector<std::string_view> chunks = cut_text(text);
+  std::vector<std::vector<int32_t>> parts(chunks.size());
+  parallel_for(static_cast<int64_t>(chunks.size()), [&](int64_t i, int) {
+    ScratchLease scratch(s);
+    parts[i].reserve(chunks[i].size() / 3 + 8);
+    encode_here(s, chunks[i], allow_special, *scratch, parts[i]);
+  });
+  size_t total = 0;
+  for (const auto& part : parts) total += part.size();
+  out.reserve(total + s.prefix.size() + s.suffix.size());
+  for (const auto& part : parts) out.insert(out.end(), part.begin(), part.end());
+  return out;
+}
+
+void add_special(const State& s, std::vector<int32_t>& ids) {
+  ids.insert(ids.begin(), s.prefix.begin(), s.prefix.end());
+  ids.insert(ids.end(), s.suffix.begin(), s.suffix.end());
+}
+
+}  // namespace
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  std::string buffer;
+  std::vector<int32_t> ids = encode_text(*state_, to_valid_utf8(text, buffer), options.allow_special);
+  if (options.add_special) add_special(*state_, ids);
+  return ids;
+}
+
+std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::string_view> texts,
+                                                          const EncodeOptions& options) const {
+  std::vector<std::vector<int32_t>> out(texts.size());
+  std::vector<size_t> begins = {0};  // of the tasks: some texts each; long ones use all threads by themselves
+  std::vector<size_t> long_texts;
+  size_t bytes = 0;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i].size() > 2 * kChunk) long_texts.push_back(i);
+    else bytes += texts[i].size() + 64;
+    if (bytes >= kChunk / 2 || i + 1 == texts.size()) begins.push_back(i + 1), bytes = 0;
+  }
+  parallel_for(static_cast<int64_t>(begins.size()) - 1, [&](int64_t task, int) {
+    ScratchLease scratch(*state_);
+    std::string buffer;
+    for (size_t i = begins[task]; i < begins[task + 1]; ++i) {
+      if (texts[i].size() > 2 * kChunk) continue;
+      out[i].reserve(texts[i].size() / 3 + 8);
+      encode_here(*state_, to_valid_utf8(texts[i], buffer), options.allow_special, *scratch, out[i]);
+      if (options.add_special) add_special(*state_, out[i]);
+    }
+  });
+  for (const size_t i : long_texts) out[i] = encode(texts[i], options);
+  return out;
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  const State& s = *state_;
+  const auto wanted = [&](int32_t id) {
+    if (id < 0 || id >= vocab_size() || s.pieces[id].empty()) return false;
+    return !(skip_special && s.special[id]);
+  };
+  std::string text, buffer;
+  if (s.decoder && s.decoder->is_byte_level()) {
+    for (const int32_t id : ids)
+      if (wanted(id)) text += s.piece_bytes[id];
+    return std::string(to_valid_utf8(text, buffer));
+  }
+  std::vector<std::string> tokens;
+  for (const int32_t id : ids)
+    if (wanted(id)) tokens.push_back(s.pieces[id]);
+  if (s.decoder) s.decoder->apply(tokens);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (!s.decoder && i > 0) text += ' ';
+    text += tokens[i];
+  }
+  return text;
+}
+
+int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(state_->pieces.size()); }
+int32_t Tokenizer::id_of(std::string_view piece) const {
+  const auto it = state_->ids.find(std::string(piece));
+  return it == state_->ids.end() ? -1 : it->second;
+}
+const std::string& Tokenizer::piece(int32_t id) const {
+  static const std::string kNone;
+  return id < 0 || id >= vocab_size() ? kNone : state_->pieces[id];
+}
+const std::vector<AddedToken>& Tokenizer::added_tokens() const { return state_->added; }
+bool Tokenizer::is_special(int32_t id) const { return id >= 0 && id < vocab_size() && state_->special[id]; }
+int32_t Tokenizer::bos_id() const { return state_->bos; }
+int32_t Tokenizer::eos_id() const { return state_->eos; }
+int32_t Tokenizer::pad_id() const { return state_->pad; }
+const std::string& Tokenizer::description() const { return state_->description; }
+
+void Tokenizer::save(const std::string& folder, FileSystem& files) const {
+  files.make_directories(folder);
+  write_file(folder + "/tokenizer.json", state_->tokenizer_json, files);
+  write_file(folder + "/tokenizer_config.json", state_->config_json, files);
+  write_file(folder + "/special_tokens_map.json", state_->special_tokens_json, files);
+}
+
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special)
+    : tokenizer_(tokenizer), skip_special_(skip_special) {}
+
+std::string StreamDecoder::push(int32_t id) {
+  const State& s = *tokenizer_.state_;
+  if (s.decoder && s.decoder->is_byte_level()) {
+    if (id < 0 || id >= tokenizer_.vocab_size() || (skip_special_ && s.special[id])) return {};
+    bytes_ += s.piece_bytes[id];
+    // all but a beginning of a character that more bytes may complete
+    size_t sure = valid_utf8_prefix(bytes_);
+    bool incomplete = false;
+    while (sure < bytes_.size() && !incomplete) {
+      const size_t bad = invalid_utf8_length(std::string_view(bytes_).substr(sure), &incomplete);
+      if (!incomplete) sure += bad + valid_utf8_prefix(std::string_view(bytes_).substr(sure + bad));
+    }
+    std::string buffer;
+    std::string out(to_valid_utf8(std::string_view(bytes_).substr(0, sure), buffer));
+    bytes_.erase(0, sure);
+    return out;
+  }
+  // Other decoders: the text of a window of ids, less the text of those before, once it ends with a
+  // character.
+  const std::string before = tokenizer_.decode(std::span(ids_).first(sent_ids_), skip_special_);
+  ids_.push_back(id);
+  const std::string now = tokenizer_.decode(ids_, skip_special_);
+  const bool may_grow = now.ends_with("\xef\xbf\xbd") && ids_.size() - sent_ids_ < 8;
+  if (now.size() <= before.size() || may_grow) return {};
+  ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(sent_ids_));
+  sent_ids_ = ids_.size();
+  return now.substr(before.size());
+}
+
+std::string StreamDecoder::finish() {
+  std::string buffer;
+  std::string out(to_valid_utf8(bytes_, buffer));
+  bytes_.clear();
+  if (ids_.size() > sent_ids_) {
+    const std::string before = tokenizer_.decode(std::span(ids_).first(sent_ids_), skip_special_);
+    const std::string now = tokenizer_.decode(ids_, skip_special_);
+    if (now.size() > before.size()) out += now.substr(before.size());
+  }
+  ids_.clear();
+  sent_ids_ = 0;
+  return out;
+}
+
+}  // namespace lyceum

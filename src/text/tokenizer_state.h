@@ -1,0 +1,50 @@
+// What a Tokenizer holds. Private to src/text: tokenizer_json.cc fills it, tokenizer.cc runs it.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "text/added_tokens.h"
+#include "text/decoder.h"
+#include "text/model.h"
+#include "text/normalizer.h"
+#include "text/pre_tokenizer.h"
+#include "text/tokenizer.h"
+
+namespace lyceum {
+
+struct Tokenizer::State {
+  // stations of the road; null: nothing happens there
+  NormalizerPtr normalizer;
+  PreTokenizerPtr pre_tokenizer;
+  std::unique_ptr<const Model> model;
+  DecoderPtr decoder;
+  std::vector<int32_t> prefix, suffix;  // of the post-processor
+
+  std::vector<AddedToken> added;
+  std::vector<std::string> added_normalized;  // [added] what is looked for in normalised text
+  AddedTokenMatcher raw_matcher, normalized_matcher;
+
+  std::vector<std::string> pieces;  // [id] as decoders see them
+  std::unordered_map<std::string, int32_t> ids;
+  std::vector<bool> special;             // [id]
+  std::vector<std::string> piece_bytes;  // [id] only with the byte-level decoder
+  int32_t bos = -1, eos = -1, pad = -1;
+  std::string description;
+
+  // the files as they were, or as they will be written
+  std::string tokenizer_json, config_json, special_tokens_json;
+
+  // True if a text may be cut between a letter and the white space behind it (see find_cut): no station looks
+  // across.
+  bool may_cut = false;
+
+  // Scratch memory of threads that are not encoding now.
+  mutable std::mutex mutex;
+  mutable std::vector<std::unique_ptr<ModelScratch>> free_scratch;
+};
+
+}  // namespace lyceum
