@@ -1,33 +1,258 @@
-// The public products: checks of the arguments and the choice of a level.
+// The public products: the choice of a level, and the macro-kernel that every level shares. A task packs its
+// rows once into an L2-sized block and streams the panels of its columns past it.
 #include "kernels/products.h"
 
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "kernels/product_blocks.h"
 #include "kernels/products_reference.h"
 
 namespace lyceum::kernels {
+namespace {
+
+constexpr int64_t kSlotBlock = 1024;  // slots that a weight gradient sums before it touches dW
+
+int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+// 32-bit units between the rows of a packed block that is not tiled; never a power of two.
+int64_t row_stride(const ProductTable& table, int64_t k) {
+  return (table.operand == DType::kBF16 ? (k + 1) / 2 : k) + 16;
+}
+int64_t row_bytes(const ProductTable& table, int64_t k) {
+  return table.tiled ? 2 * k : 4 * row_stride(table, k);
+}
+
+const char* weight_at(const Weights& w, int64_t group, int64_t part, int64_t row) {
+  return static_cast<const char*>(w.data) +
+         (group * w.stride + w.layout.index(part, row, 0)) * static_cast<int64_t>(dtype_size(w.layout.type));
+}
+
+char* at(const Rows& rows, int64_t row, int64_t column) {
+  return static_cast<char*>(rows.data) +
+         (row * rows.stride + column) * static_cast<int64_t>(dtype_size(rows.type));
+}
+
+// A packed block of the task's rows, and a sweep over it that lacks its panels and outputs.
+Sweep packed_sweep(const ProductTable& table, const PackRows& rows, int64_t k) {
+  Sweep s;
+  s.rows = rows.rows;
+  s.k = k;
+  s.a_stride = row_stride(table, k);
+  void* a = worker_memory(0, round_up(rows.rows, table.row_block) * row_bytes(table, k));
+  table.pack_rows(rows, a, s.a_stride);
+  s.a = a;
+  return s;
+}
+
+float* sweep_memory(const ProductTable& table, int64_t rows, int64_t k) {
+  return static_cast<float*>(worker_memory(1, table.scratch_floats(rows, k) * 4));
+}
+
+// One group of `count` rows as Groups, for dense callers inside a group-free loop.
+template <class Body>
+void run_tasks(const ProductTable& table, const std::vector<ProductTask>& tasks, Body&& body) {
+  parallel_for(static_cast<int64_t>(tasks.size()), [&](int64_t i, int) {
+    table.begin();
+    body(tasks[static_cast<size_t>(i)]);
+    table.end();
+  });
+}
+
+// Forward products with either epilogue: `parts_together` when gate and up panels share a sweep.
+void forward(const ProductTable& table, const Groups& groups, ConstRows x, const int32_t* gather,
+             const Weights& w, const Sweep& form, const Rows& y, const Rows& pre) {
+  const WeightLayout& layout = w.layout;
+  const int64_t k = round_up(layout.k, table.k_step), part_panels = layout.n_padded() / 16;
+  const bool together = form.epilogue == Epilogue::kActivate && layout.parts == 2;
+  const int64_t step = together ? table.panels / 2 : table.panels;
+  const int64_t panels = together ? part_panels : layout.parts * part_panels;
+  const int64_t panel_bytes = layout.panel_size() * static_cast<int64_t>(dtype_size(layout.type));
+  const auto& tasks = cut_rows(groups, table.row_block, packed_budget() / row_bytes(table, k), panels, step);
+  run_tasks(table, tasks, [&](const ProductTask& task) {
+    const PackRows rows{x, gather, task.first, task.rows, {{0, layout.k, k}, {}}, 1};
+    const Sweep block = packed_sweep(table, rows, k);
+    float* scratch = sweep_memory(table, task.rows, k);
+    for (int64_t p = task.panel, taken; p < task.panel + task.panels; p += taken) {
+      const int64_t part = p / part_panels, first = p % part_panels;
+      taken = std::min({step, task.panel + task.panels - p, part_panels - first});
+      Sweep s = form;
+      s.a = block.a, s.rows = block.rows, s.k = k, s.a_stride = block.a_stride;
+      s.panels = static_cast<int>(together ? 2 * taken : taken);
+      s.panel_type = layout.type;
+      for (int64_t j = 0; j < taken; ++j) {
+        s.panel[j] = weight_at(w, task.group, part, 16 * (first + j));
+        if (together) s.panel[taken + j] = weight_at(w, task.group, 1, 16 * (first + j));
+      }
+      if (p + taken < task.panel + task.panels) {
+        const int64_t next = p + taken;
+        s.prefetch = {weight_at(w, task.group, next / part_panels, 16 * (next % part_panels)), panel_bytes,
+                      together ? part_panels * panel_bytes : panel_bytes, together ? 2 : taken};
+      }
+      s.columns = layout.n - 16 * first;
+      s.y = at(y, task.first, part * layout.n + 16 * first);
+      if (w.bias) s.bias = w.bias + (task.group * layout.parts + part) * layout.n + 16 * first;
+      if (w.bias && together) s.bias_up = s.bias + layout.n;
+      if (pre.data) s.pre = at(pre, task.first, 16 * first);
+      if (s.scale) s.scale += task.first;
+      table.sweep(s, scratch);
+    }
+  });
+}
+
+}  // namespace
 
 void product(const Groups& groups, ConstRows x, const int32_t* gather, const Weights& w, Rows y,
              bool accumulate) {
-  reference::product(groups, x, gather, w, y, accumulate);
+  const ProductTable* table = product_table(x.type, w.layout.type);
+  if (!table) return reference::product(groups, x, gather, w, y, accumulate);
+  Sweep form;
+  form.epilogue = Epilogue::kStore;
+  form.y_type = y.type, form.y_stride = y.stride;
+  form.accumulate = accumulate;
+  forward(*table, groups, x, gather, w, form, y, {});
 }
 
 void activated_product(const Groups& groups, ConstRows x, const int32_t* gather, const Weights& w,
                        Activation activation, const float* scale, Rows pre, Rows h) {
-  reference::activated_product(groups, x, gather, w, activation, scale, pre, h);
+  const ProductTable* table = product_table(x.type, w.layout.type);
+  if (!table) return reference::activated_product(groups, x, gather, w, activation, scale, pre, h);
+  Sweep form;
+  form.epilogue = Epilogue::kActivate;
+  form.y_type = h.type, form.y_stride = h.stride;
+  form.activation = activation;
+  form.parts = static_cast<int>(w.layout.parts);
+  form.scale = scale;
+  form.pre_type = pre.type, form.pre_stride = pre.stride, form.pre_part = w.layout.n;
+  forward(*table, groups, x, gather, w, form, h, pre);
 }
 
 void product_dgrad(const Groups& groups, ConstRows dy, const int32_t* gather, const Weights& w, Rows dx,
                    bool accumulate) {
-  reference::product_dgrad(groups, dy, gather, w, dx, accumulate);
+  const ProductTable* table = product_table(dy.type, w.layout.type);
+  if (!table) return reference::product_dgrad(groups, dy, gather, w, dx, accumulate);
+  const WeightLayout& layout = w.layout;
+  const int64_t k_part = round_up(layout.n_padded(), table->k_step), k = layout.parts * k_part;
+  const int64_t panels = (layout.k + 15) / 16;
+  const int64_t width = table->operand == DType::kBF16 ? 2 : 4;
+  const int64_t panel_bytes = layout.panel_size() * static_cast<int64_t>(dtype_size(layout.type));
+  const auto& tasks =
+      cut_rows(groups, table->row_block, packed_budget() / row_bytes(*table, k), panels, table->panels);
+  run_tasks(*table, tasks, [&](const ProductTask& task) {
+    const PackRows rows{dy,
+                        gather,
+                        task.first,
+                        task.rows,
+                        {{0, layout.n, k_part}, {layout.n, layout.n, k_part}},
+                        static_cast<int>(layout.parts)};
+    Sweep s = packed_sweep(*table, rows, k);
+    float* scratch = sweep_memory(*table, task.rows, k);
+    char* transposed = static_cast<char*>(worker_memory(2, table->panels * k * 16 * width));
+    s.epilogue = Epilogue::kStore;
+    s.panel_type = table->operand;
+    s.y_type = dx.type, s.y_stride = dx.stride;
+    s.accumulate = accumulate;
+    const void* weight = weight_at(w, task.group, 0, 0);
+    for (int64_t p = task.panel; p < task.panel + task.panels; p += table->panels) {
+      s.panels = static_cast<int>(std::min<int64_t>(table->panels, task.panel + task.panels - p));
+      table->transpose({weight, layout, 16 * p, s.panels, k_part}, transposed);
+      for (int j = 0; j < s.panels; ++j) s.panel[j] = transposed + j * k * 16 * width;
+      s.prefetch = {};
+      if (p + table->panels < task.panel + task.panels) {  // the next inputs of every panel of outputs
+        const int64_t bytes = panel_bytes / layout.k_padded() * 16;
+        s.prefetch = {static_cast<const char*>(weight) + (p + s.panels) * bytes, s.panels * bytes,
+                      panel_bytes, layout.parts * layout.n_padded() / 16};
+      }
+      s.columns = layout.k - 16 * p;
+      s.y = at(dx, task.first, 16 * p);
+      table->sweep(s, scratch);
+    }
+  });
+}
+
+namespace {
+
+// Tasks of a weight gradient: rows are inputs, panels are outputs of all parts.
+const std::vector<ProductTask>& cut_inputs(const Groups& groups, const WeightLayout& layout, int64_t block,
+                                           int64_t panel_step) {
+  thread_local std::vector<ProductTask> tasks;
+  tasks.clear();
+  const int64_t panels = layout.parts * layout.n_padded() / 16, blocks = (layout.k + block - 1) / block;
+  int64_t busy = 0;
+  for (int64_t g = 0; g < groups.n; ++g) busy += groups.first[g] < groups.first[g + 1];
+  if (busy == 0) return tasks;
+  const int64_t wanted = thread_count() == 1 ? 1 : 12 * thread_count();
+  const int64_t piece =
+      std::min(panels, round_up(std::max<int64_t>(8, panels * busy * blocks / wanted), panel_step));
+  for (int64_t g = 0; g < groups.n; ++g)
+    for (int64_t i = 0; i < layout.k && groups.first[g] < groups.first[g + 1]; i += block)
+      for (int64_t p = 0; p < panels; p += piece)
+        tasks.push_back({g, i, std::min(block, layout.k - i), p, std::min(piece, panels - p)});
+  return tasks;
+}
+
+}  // namespace
+
+void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather, ConstRows x,
+                   const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride) {
+  const ProductTable* table = product_table(x.type, dy.type);
+  if (!table) return reference::product_wgrad(groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+  int64_t most = 0;
+  for (int64_t g = 0; g < groups.n; ++g)
+    most = std::max<int64_t>(most, groups.first[g + 1] - groups.first[g]);
+  const int64_t k_most = round_up(std::min(most, kSlotBlock), table->k_step);
+  const int64_t width = table->operand == DType::kBF16 ? 2 : 4;
+  const int64_t unit = table->row_block == 32 ? 32 : 2 * table->row_block;
+  const int64_t block =
+      std::max(unit, packed_budget() / (std::max<int64_t>(k_most, 1) * width) / unit * unit);
+  const int64_t part_panels = layout.n_padded() / 16;
+  const auto& tasks = cut_inputs(groups, layout, std::min(block, round_up(layout.k, unit)), table->panels);
+  run_tasks(*table, tasks, [&](const ProductTask& task) {
+    Sweep s;
+    s.epilogue = Epilogue::kWeightGradient;
+    s.panel_type = table->operand;
+    s.pair = static_cast<int>(layout.pair());
+    s.rows = task.rows;
+    s.a_stride = round_up(task.rows, unit) + 16;
+    const int64_t a_columns = table->tiled ? round_up(task.rows, 32) : 2 * s.a_stride;
+    char* a = static_cast<char*>(worker_memory(0, a_columns * k_most * width));
+    char* panels = static_cast<char*>(worker_memory(2, table->panels * k_most * 16 * width));
+    float* scratch = sweep_memory(*table, task.rows, k_most);
+    s.a = a;
+    const int64_t end = groups.first[task.group + 1];
+    for (int64_t slot = groups.first[task.group]; slot < end; slot += kSlotBlock) {
+      const int64_t slots = std::min(kSlotBlock, end - slot);
+      s.k = round_up(slots, table->k_step);
+      table->pack_columns({x, x_gather, slot, slots, s.k, task.first, task.rows}, a, s.a_stride);
+      for (int64_t p = task.panel, taken; p < task.panel + task.panels; p += taken) {
+        const int64_t part = p / part_panels, first = p % part_panels;
+        taken = std::min<int64_t>({table->panels, task.panel + task.panels - p, part_panels - first});
+        s.panels = static_cast<int>(taken);
+        s.columns = layout.n - 16 * first;
+        table->pack_panels(
+            {dy, dy_gather, slot, slots, s.k, part * layout.n + 16 * first, std::min(s.columns, 16 * taken)},
+            panels);
+        for (int64_t j = 0; j < taken; ++j) {
+          s.panel[j] = panels + j * s.k * 16 * width;
+          s.dw[j] = dw + task.group * stride + layout.index(part, 16 * (first + j), task.first);
+        }
+        table->sweep(s, scratch);
+      }
+    }
+  });
 }
 
 void activation_gradient(int64_t slots, int64_t n, int64_t parts, Activation activation, const float* scale,
                          ConstRows pre, ConstRows dh, Rows dpre, Rows h, float* dscale) {
-  reference::activation_gradient(slots, n, parts, activation, scale, pre, dh, dpre, h, dscale);
-}
-
-void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather, ConstRows x,
-                   const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride) {
-  reference::product_wgrad(groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+  const ProductTable* table = product_table(DType::kF32, DType::kF32);
+  if (!table) table = product_table(DType::kBF16, DType::kBF16);
+  if (!table)
+    return reference::activation_gradient(slots, n, parts, activation, scale, pre, dh, dpre, h, dscale);
+  parallel_ranges(
+      slots, std::max<int64_t>(1, 16384 / std::max<int64_t>(n, 1)), [&](int64_t begin, int64_t end, int) {
+        table->activation_gradient(begin, end, n, parts, activation, scale, pre, dh, dpre, h, dscale);
+      });
 }
 
 void bias_gradient(const Groups& groups, ConstRows dy, int64_t n, float* dbias) {
@@ -36,7 +261,13 @@ void bias_gradient(const Groups& groups, ConstRows dy, int64_t n, float* dbias) 
 
 void combine(int64_t tokens, int64_t width, const int32_t* first, const int32_t* slot, ConstRows out,
              ConstRows residual, Rows y) {
-  reference::combine(tokens, width, first, slot, out, residual, y);
+  const ProductTable* table = product_table(DType::kF32, DType::kF32);
+  if (!table) table = product_table(DType::kBF16, DType::kBF16);
+  if (!table) return reference::combine(tokens, width, first, slot, out, residual, y);
+  parallel_ranges(tokens, std::max<int64_t>(1, 16384 / std::max<int64_t>(width, 1)),
+                  [&](int64_t begin, int64_t end, int) {
+                    table->combine(begin, end, width, first, slot, out, residual, y);
+                  });
 }
 
 }  // namespace lyceum::kernels

@@ -1,0 +1,32 @@
+// The work of one product call cut into tasks, and the memory a worker keeps between tasks.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/product_table.h"
+#include "kernels/products.h"
+
+namespace lyceum::kernels {
+
+// Rows first .. first + rows of a group times panels panel .. panel + panels (of 16 columns, all parts
+// counted one after the other where the product walks parts).
+struct ProductTask {
+  int64_t group, first, rows, panel, panels;
+};
+
+// The table for operands of these types at the level in force, or null for the reference.
+const ProductTable* product_table(DType x, DType w);
+
+// Bytes of L2 that a packed block of rows may take.
+int64_t packed_budget();
+
+// Cuts groups into blocks of at most max_rows rows and enough pieces of columns to keep every thread busy.
+// Results never depend on the cut. The vector is kept by the calling thread.
+const std::vector<ProductTask>& cut_rows(const Groups& groups, int64_t row_block, int64_t max_rows,
+                                         int64_t panels, int64_t panel_step);
+
+// 64-byte aligned memory of the calling thread, at least `bytes`, kept; `use` 0..3 separates buffers.
+void* worker_memory(int use, int64_t bytes);
+
+}  // namespace lyceum::kernels

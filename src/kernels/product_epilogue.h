@@ -1,0 +1,131 @@
+// What happens to finished sums: stored, activated, or added to a weight gradient; and the row functions of
+// the routed FFN. Compiled once per level (see product_simd.h).
+#pragma once
+
+#include "kernels/product_simd.h"
+#include "kernels/product_table.h"
+
+namespace lyceum::kernels {
+namespace {
+
+// Sums of a block: element (row r, panel p) is the vector at c + p * panel_stride + r * 16.
+struct Sums {
+  const float* c;
+  int64_t panel_stride;
+  static inline __attribute__((always_inline)) V at(const Sums& s, int64_t r, int p) {
+    return load(s.c + p * s.panel_stride + r * 16);
+  }
+};
+
+LYCEUM_INLINE int64_t columns_of(const Sweep& s, int p) { return s.columns - 16 * p; }
+
+LYCEUM_INLINE void store_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
+  for (int64_t r = begin; r < end; ++r)
+    for (int p = 0; p < s.panels; ++p) {
+      const int64_t columns = columns_of(s, p), at = (row + r) * s.y_stride + 16 * p;
+      if (columns <= 0) break;
+      V v = Sums::at(sums, r, p);
+      if (s.bias) v += load_some(s.bias + 16 * p, columns);
+      if (s.accumulate) v += load_some(s.y, s.y_type, at, columns);
+      store_some(s.y, s.y_type, at, v, columns);
+    }
+}
+
+LYCEUM_INLINE void activate_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
+  const int half = s.panels / s.parts;
+  for (int64_t r = begin; r < end; ++r)
+    for (int p = 0; p < half; ++p) {
+      const int64_t columns = columns_of(s, p), at = (row + r) * s.y_stride + 16 * p;
+      if (columns <= 0) break;
+      V gate = Sums::at(sums, r, p), up = splat(1);
+      if (s.bias) gate += load_some(s.bias + 16 * p, columns);
+      const int64_t pre = (row + r) * s.pre_stride + 16 * p;
+      if (s.pre) store_some(s.pre, s.pre_type, pre, gate, columns);
+      if (s.parts == 2) {
+        up = Sums::at(sums, r, half + p);
+        if (s.bias_up) up += load_some(s.bias_up + 16 * p, columns);
+        if (s.pre) store_some(s.pre, s.pre_type, pre + s.pre_part, up, columns);
+      }
+      V h = activate<false>(s.activation, gate, nullptr) * up;
+      if (s.scale) h *= s.scale[row + r];
+      store_some(s.y, s.y_type, at, h, columns);
+    }
+}
+
+// dW += C. Rows of C are inputs i, columns outputs o; physical order [i / pair][16 o][pair].
+LYCEUM_INLINE void add_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
+  for (int p = 0; p < s.panels; ++p) {
+    const int64_t columns = columns_of(s, p);
+    if (columns <= 0) break;
+    float* dw = s.dw[p] + (row + begin) * 16;
+    if (s.pair == 1) {
+      for (int64_t r = begin; r < end; ++r, dw += 16)
+        store_some(dw, load_some(dw, columns) + Sums::at(sums, r, p), columns);
+      continue;
+    }
+    for (int64_t r = begin; r + 1 < end; r += 2, dw += 32) {  // row + begin is even
+      const V even = Sums::at(sums, r, p), odd = Sums::at(sums, r + 1, p);
+      const V low = __builtin_shuffle(even, odd, VI{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
+      const V high =
+          __builtin_shuffle(even, odd, VI{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
+      store_some(dw, load_some(dw, 2 * columns) + low, 2 * columns);
+      if (columns > 8) store_some(dw + 16, load_some(dw + 16, 2 * columns - 16) + high, 2 * columns - 16);
+    }
+    if ((end - begin) & 1)
+      for (int64_t o = 0; o < (columns < 16 ? columns : 16); ++o)
+        dw[2 * o] += sums.c[p * sums.panel_stride + (end - 1) * 16 + o];
+  }
+}
+
+LYCEUM_INLINE void finish_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
+  switch (s.epilogue) {
+    case Epilogue::kStore:
+      return store_rows(s, sums, row, begin, end);
+    case Epilogue::kActivate:
+      return activate_rows(s, sums, row, begin, end);
+    case Epilogue::kWeightGradient:
+      return add_rows(s, sums, row, begin, end);
+  }
+}
+
+// activation_gradient of products.h over slots [begin, end).
+static void activation_gradient_rows(int64_t begin, int64_t end, int64_t n, int64_t parts,
+                                     Activation activation, const float* scale, ConstRows pre, ConstRows dh,
+                                     Rows dpre, Rows h, float* dscale) {
+  for (int64_t s = begin; s < end; ++s) {
+    const float factor = scale ? scale[s] : 1.0f;
+    V total = splat(0);
+    for (int64_t o = 0; o < n; o += 16) {
+      const int64_t count = n - o, at = s * pre.stride + o;
+      const V gate = load_some(pre.data, pre.type, at, count);
+      const V up = parts == 2 ? load_some(pre.data, pre.type, at + n, count) : splat(1);
+      const V d = load_some(dh.data, dh.type, s * dh.stride + o, count);
+      V slope;
+      const V a = activate<true>(activation, gate, &slope);
+      store_some(dpre.data, dpre.type, s * dpre.stride + o, d * up * slope * factor, count);
+      if (parts == 2) store_some(dpre.data, dpre.type, s * dpre.stride + n + o, d * a * factor, count);
+      if (h.data) store_some(h.data, h.type, s * h.stride + o, a * up * factor, count);
+      total += d * a * up;  // the padding of d is zero
+    }
+    if (!dscale) continue;
+    float sum = 0;
+    for (int i = 0; i < 16; ++i) sum += total[i];
+    dscale[s] = sum;
+  }
+}
+
+// combine of products.h over tokens [begin, end).
+static void combine_rows(int64_t begin, int64_t end, int64_t width, const int32_t* first, const int32_t* slot,
+                         ConstRows out, ConstRows residual, Rows y) {
+  for (int64_t t = begin; t < end; ++t)
+    for (int64_t i = 0; i < width; i += 16) {
+      V sum = splat(0);
+      for (int32_t e = first[t]; e < first[t + 1]; ++e)
+        if (slot[e] >= 0) sum += load_some(out.data, out.type, slot[e] * out.stride + i, width - i);
+      if (residual.data) sum += load_some(residual.data, residual.type, t * residual.stride + i, width - i);
+      store_some(y.data, y.type, t * y.stride + i, sum, width - i);
+    }
+}
+
+}  // namespace
+}  // namespace lyceum::kernels
