@@ -26,9 +26,16 @@ const ProductTable* table_of(Isa isa, DType operand) {
       return dot ? &kProductsAmx : nullptr;
     case Isa::kAmxEmulated:
       return dot ? &kProductsAmxEmulated : nullptr;
-    default:
+    case Isa::kAvx512Bf16:
+      return dot ? &kProductsAvx512Bf16 : nullptr;
+    case Isa::kAvx512:
+      return dot ? nullptr : &kProductsAvx512;
+    case Isa::kAvx2:
+      return dot ? nullptr : &kProductsAvx2;
+    case Isa::kReference:
       return nullptr;
   }
+  return nullptr;
 }
 
 struct Memory {
