@@ -13,10 +13,16 @@ namespace lyceum {
 
 // one row per verb, in the order of --help
 extern const Verb kDataVerb;
+extern const Verb kEvalVerb;
+extern const Verb kGenerateVerb;
+extern const Verb kChatVerb;
 
 namespace {
 const Verb kVerbs[] = {
     kDataVerb,
+    kEvalVerb,
+    kGenerateVerb,
+    kChatVerb,
 };
 }  // namespace
 
