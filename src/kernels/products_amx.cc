@@ -59,6 +59,8 @@ constinit const ProductTable kProductsAmx = {
     .transpose = transpose_bf16,
     .sweep = sweep_tiles<AmxTiles>,
     .scratch_floats = tiles_scratch,
+    .peak = tiles_peak<AmxTiles>,
+    .peak_flops = kTilesPeakFlops,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
 };

@@ -74,6 +74,8 @@ constinit const ProductTable kProductsAmxEmulated = {
     .transpose = transpose_plain,
     .sweep = sweep_tiles<EmulatedTiles>,
     .scratch_floats = tiles_scratch,
+    .peak = tiles_peak<EmulatedTiles>,
+    .peak_flops = kTilesPeakFlops,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
 };
