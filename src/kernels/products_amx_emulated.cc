@@ -34,6 +34,10 @@ struct EmulatedTiles {
     __builtin_memcpy(t_tiles.word[kTarget], from, 1024);
   }
   template <int kTarget>
+  static void stream(const void* from) {
+    load<kTarget>(from);
+  }
+  template <int kTarget>
   static void store(void* to) {
     __builtin_memcpy(to, t_tiles.word[kTarget], 1024);
   }
