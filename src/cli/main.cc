@@ -13,6 +13,7 @@ namespace lyceum {
 
 // one row per verb, in the order of --help
 extern const Verb kDataVerb;
+extern const Verb kTrainVerb;
 extern const Verb kEvalVerb;
 extern const Verb kGenerateVerb;
 extern const Verb kChatVerb;
@@ -20,6 +21,7 @@ extern const Verb kChatVerb;
 namespace {
 const Verb kVerbs[] = {
     kDataVerb,
+    kTrainVerb,
     kEvalVerb,
     kGenerateVerb,
     kChatVerb,

@@ -17,8 +17,7 @@ namespace {
 
 constexpr int64_t kMaxPeriod = 13, kRepetitions = 32;  // OLMoE
 
-}  // namespace
-
+// "name=weight" for each domain named, 1 for the others.
 std::vector<double> parse_weights(const std::vector<std::string>& texts,
                                   const std::vector<std::string>& names) {
   std::vector<double> weights(names.size(), 1.0);
@@ -41,6 +40,8 @@ std::vector<double> parse_weights(const std::vector<std::string>& texts,
   }
   return weights;
 }
+
+}  // namespace
 
 std::string Cursor::text() const {
   char line[128];

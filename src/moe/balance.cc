@@ -94,7 +94,10 @@ BalanceLosses balance_losses(Tape& tape, const std::vector<Routing>& all, const 
       for (int64_t t = begin; t < end; ++t)
         row[t] = static_cast<float>(logsumexp(r.logits.f32() + t * n_experts, n_experts));
     });
-    for (int64_t t = 0; t < r.tokens; ++t) out.z += static_cast<double>(row[t]) * row[t] / z_divisor(r);
+    double sum = 0;
+    for (int64_t t = 0; t < r.tokens; ++t) sum += static_cast<double>(row[t]) * row[t];
+    out.z += sum / z_divisor(r);
+    out.z_by_layer.push_back(sum / static_cast<double>(r.tokens));
   }
 
   if (tape.recording() && (o.balance_coefficient != 0 || o.z_coefficient != 0))

@@ -36,6 +36,7 @@ struct BalanceOptions {
 struct BalanceLosses {
   double balance = 0, z = 0;             // without coefficients
   std::vector<double> balance_by_layer;  // each layer by itself, 1 at balance, for the log
+  std::vector<double> z_by_layer;        // each layer's mean of logsumexp^2
 };
 
 // A root: the losses of all layers with a router; their gradients times coefficient * weight go to the

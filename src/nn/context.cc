@@ -13,7 +13,9 @@ Parameter* ParameterList::matrix(std::string name, Shape shape, int64_t parts) {
 }
 
 Parameter* ParameterList::matrix_f32(std::string name, Shape shape) {
-  return add(Parameter::make(std::move(name), shape, DType::kF32, Parameter::Order::kPacked));
+  Parameter p = Parameter::make(std::move(name), shape, DType::kF32, Parameter::Order::kPacked);
+  p.is_matrix = false;
+  return add(std::move(p));
 }
 
 Parameter* ParameterList::table(std::string name, Shape shape) {

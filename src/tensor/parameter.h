@@ -27,7 +27,7 @@ struct Parameter {
   int64_t matrices = 1;   // experts; 1 otherwise
   WeightLayout layout;    // of one matrix, when packed
   bool decay = true;      // takes part in weight decay
-  bool is_matrix = true;  // Muon may orthogonalise it (not embeddings, vectors, the output matrix)
+  bool is_matrix = true;  // Muon may orthogonalise it (not embeddings, vectors, routers, the output matrix)
 
   Tensor value;     // f32 or bf16, physical order
   Tensor residual;  // i16, with bf16 values that are trained; else empty

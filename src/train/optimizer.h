@@ -11,9 +11,13 @@ namespace lyceum {
 
 struct OptimizerOptions {
   std::string name = "adamw";
+  double lr = 4e-4;  // peak; the schedule multiplies it
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
   double weight_decay = 0.1;
   bool decay_vectors = false;  // norms and biases too
+  double momentum = 0.95;      // of muon
+  bool nesterov = true;
+  int64_t newton_schulz = 5;
   void fields(Fields& f);
 };
 
@@ -32,7 +36,7 @@ class Optimizer {
   virtual void step(double lr, double gradient_scale) = 0;
   virtual std::vector<StateTensor> state() const = 0;
   int64_t steps() const { return steps_; }
-  void set_steps(int64_t steps) { steps_ = steps; }
+  virtual void set_steps(int64_t steps) { steps_ = steps; }
 
  protected:
   int64_t steps_ = 0;  // taken so far
@@ -41,7 +45,13 @@ class Optimizer {
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
                                           const std::vector<Parameter*>& parameters);
 
+// Bytes of state that an optimiser of these options keeps for a parameter.
+int64_t optimizer_state_bytes(const OptimizerOptions& options, const Parameter& parameter);
+
 // Root of the sum of squares of all gradients; infinite or NaN if any element is.
 double gradient_norm(const std::vector<Parameter*>& parameters);
+
+// Name of the first parameter whose gradient is not finite; "" if all are.
+std::string non_finite_gradient(const std::vector<Parameter*>& parameters);
 
 }  // namespace lyceum

@@ -1,0 +1,98 @@
+// `lyceum train RECIPE.toml [--section.key=value]`: trains, resumes by itself, stops cleanly on Ctrl-C.
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "base/error.h"
+#include "cli/verb.h"
+#include "train/progress_line.h"
+
+namespace lyceum {
+namespace {
+
+std::atomic<int> signals{0};
+
+// The first Ctrl-C or SIGTERM asks for a stop after the step; the second ends the process as it stands, which
+// costs what was not saved yet.
+void on_signal(int number) {
+  if (signals.fetch_add(1) > 0) {
+    std::signal(number, SIG_DFL);
+    std::raise(number);
+  }
+}
+
+class StopOnSignal : public TrainObserver {
+ public:
+  StopOnSignal() {
+    for (int s : {SIGINT, SIGTERM}) std::signal(s, on_signal);
+  }
+  ~StopOnSignal() override {
+    for (int s : {SIGINT, SIGTERM}) std::signal(s, SIG_DFL);
+  }
+  bool stop_requested() override { return signals.load() > 0; }
+};
+
+void print_result(const TrainResult& r) {
+  const char* status = r.steps_now == 0 ? "was finished already" : "finished";
+  std::printf("%s %s: %lld steps, %s tokens, loss %.4f", r.folder.c_str(), status,
+              static_cast<long long>(r.state.step), human_count(static_cast<double>(r.state.tokens)).c_str(),
+              r.state.loss);
+  if (r.steps_now > 0)
+    std::printf(", %s, %s tokens/s, %.3f TFLOP/s", human_seconds(r.seconds_now).c_str(),
+                human_count(r.tokens_per_second).c_str(), r.tflops);
+  if (r.share_of_peak > 0) std::printf(" (%.0f %% of peak)", 100 * r.share_of_peak);
+  if (r.state.skipped > 0) std::printf(", %lld skipped", static_cast<long long>(r.state.skipped));
+  std::printf("\n");
+  for (const auto& [domain, value] : r.held_out)
+    std::printf("  held out  %-20s %.4f bits per byte\n", domain.c_str(), value);
+  std::printf("checkpoint: %s\n", r.checkpoint.c_str());
+}
+
+void run(const std::string& recipe, const std::vector<std::string>& rest) {
+  std::vector<Setting> overrides;
+  std::string again = "lyceum train " + recipe;
+  for (const std::string& argument : rest) {
+    overrides.push_back(parse_override(argument));
+    again += " " + argument;
+  }
+  const TrainConfig config = read_recipe(recipe, overrides);
+  StopOnSignal stop;
+  ProgressLine line;
+  const TrainResult result = train(config, {&line, &stop});
+  if (result.status == TrainResult::Status::kStopped)
+    fail(ErrorKind::kCancelled, "train", "stopped after step ", result.state.step, ", saved in ",
+         result.checkpoint, "; go on with: ", again);
+  print_result(result);
+}
+
+void add_train(CLI::App& root) {
+  CLI::App* app = root.add_subcommand("train", "train a model by a recipe; resumes by itself");
+  auto recipe = std::make_shared<std::string>();
+  auto keys = std::make_shared<bool>(false);
+  app->add_option("RECIPE", *recipe, "recipe (TOML); see recipes/")->check(CLI::ExistingFile);
+  app->add_flag("--keys", *keys, "list every key with its default and meaning");
+  app->allow_extras();
+  app->footer(
+      "Any key of the recipe can be given as --section.key=value; `lyceum train --keys` lists them.\n"
+      "Ctrl-C saves a checkpoint and stops; the same command goes on from it.\n"
+      "Examples:\n"
+      "  lyceum train recipes/olmoe-small.toml\n"
+      "  lyceum train recipes/olmoe-small.toml --train.minutes=5 --train.steps=0 --optimizer.lr=1e-3\n"
+      "  lyceum train recipes/olmoe-anneal.toml --train.from=runs/olmoe-small/checkpoint");
+  app->callback([app, recipe, keys] {
+    if (*keys) {
+      std::fputs(config_help(TrainConfig()).c_str(), stdout);
+      return;
+    }
+    check(!recipe->empty(), "train", "wanted a recipe: lyceum train RECIPE.toml; recipes/ has some");
+    run(*recipe, app->remaining());
+  });
+}
+
+}  // namespace
+
+extern const Verb kTrainVerb{"train", add_train};
+
+}  // namespace lyceum

@@ -1,0 +1,96 @@
+#include "train/memory.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "base/progress.h"
+
+namespace lyceum {
+namespace {
+
+struct Count {
+  double matrices = 0, tables = 0, f32 = 0;  // elements of each kind
+};
+
+Count count_parameters(const ModelConfig& c) {
+  const double d = static_cast<double>(c.d_model), vocab = static_cast<double>(c.vocab),
+               q = static_cast<double>(c.n_heads * c.head_width()),
+               kv = static_cast<double>(c.kv_heads() * c.head_width()), d_ff = static_cast<double>(c.d_ff),
+               experts = static_cast<double>(std::max<int64_t>(1, c.n_experts));
+  Count n;
+  n.matrices = static_cast<double>(c.n_layers) * (2 * d * q + 2 * d * kv + experts * 3 * d * d_ff);
+  n.f32 = static_cast<double>(c.n_layers) * (2 * d + q + kv + (c.sparse() ? experts * d : 0)) + d;
+  n.matrices += vocab * d;
+  if (!c.tied) n.tables = vocab * d;
+  return n;
+}
+
+// Memory of the control group that is not used yet; a large number without a limit.
+double group_memory_left() {
+  const auto number = [](const char* path) {
+    std::ifstream in(path);
+    double value = 0;
+    return in >> value ? value : -1.0;
+  };
+  const double limit = number("/sys/fs/cgroup/memory.max"), used = number("/sys/fs/cgroup/memory.current");
+  return limit > 0 && used >= 0 ? limit - used : 1e30;
+}
+
+}  // namespace
+
+MemoryNeed memory_need(const TrainConfig& config) {
+  const ModelConfig& c = config.model;
+  const Count n = count_parameters(c);
+  const bool half = config.precision() == DType::kBF16, muon = config.optimizer.name == "muon";
+  MemoryNeed need;
+  need.parameters = n.matrices + n.tables + n.f32;
+  const double head = c.tied ? 0 : static_cast<double>(c.vocab * c.d_model);
+  const double by_muon = muon ? n.matrices - head : 0;
+  need.state = 16 * need.parameters - 4 * by_muon;  // weight + residual 4, gradient 4, moments 8 (muon 4)
+
+  // Elements kept per token and layer: x, its norm, q k v twice (norm, rope), attention out and projection,
+  // residual, norm, then for each slot gate and up, and the routing rows.
+  const double width = half ? 2 : 4, tokens = static_cast<double>(config.train.micro_batch) *
+                                              static_cast<double>(config.data.loader.sequence_length);
+  const double d = static_cast<double>(c.d_model), q = static_cast<double>(c.n_heads * c.head_width()),
+               kv = static_cast<double>(c.kv_heads() * c.head_width()), d_ff = static_cast<double>(c.d_ff),
+               k = static_cast<double>(std::max<int64_t>(1, c.top_k));
+  const double layer = width * (6 * d + 5 * q + 5 * kv + 2 * k * d_ff) +
+                       4 * (2 * static_cast<double>(c.n_experts) + 8 * k + static_cast<double>(c.n_heads));
+  const double scratch = width * (k * (4 * d_ff + 3 * d) + 4 * d + 4 * q);  // of the backward in progress
+  const double layers = static_cast<double>(c.n_layers);
+  need.activations = tokens * (config.train.recompute ? layers * 2 * width * d + layer : layers * layer) +
+                     tokens * (scratch + 4 * d) * 1.25;  // the pool rounds sizes up
+  return need;
+}
+
+std::string MemoryNeed::text() const {
+  char each[64];
+  std::snprintf(each, sizeof each, " (%.0f bytes each)", parameters > 0 ? state / parameters : 0);
+  return human_count(parameters) + " parameters: " + human_bytes(state) + " of training state" + each +
+         " + about " + human_bytes(activations) + " of activations";
+}
+
+double memory_available() {
+  std::ifstream in("/proc/meminfo");
+  std::string key, unit;
+  double value = 0, available = 1e30;
+  while (in >> key >> value) {
+    std::getline(in, unit);
+    if (key == "MemAvailable:") available = value * 1024;
+  }
+  return std::min(available, group_memory_left());
+}
+
+void refuse_what_cannot_fit(const TrainConfig& config) {
+  const MemoryNeed need = memory_need(config);
+  const double available = memory_available();
+  if (need.total() > available)
+    fail(ErrorKind::kOutOfMemory, "train", "the run needs ", human_bytes(need.total()), " (", need.text(),
+         "), ", human_bytes(available),
+         " are available; use fewer or narrower layers (model.*), a smaller train.micro_batch with more "
+         "train.micro_batches, or train.recompute=true");
+}
+
+}  // namespace lyceum

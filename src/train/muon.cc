@@ -1,0 +1,174 @@
+#include "train/muon.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/threads.h"
+#include "kernels/optimizer.h"
+#include "kernels/products.h"
+
+namespace lyceum {
+namespace {
+
+constexpr int64_t kGrain = 1 << 14;
+constexpr int64_t kWork = int64_t{8} << 20;  // elements that are made orthogonal in one go
+
+// Logical [n, k] f32 <-> rows [min, max] bf16, transposed when n > k.
+void to_rows(const WeightLayout& w, const float* logical, float scale, bf16* rows) {
+  if (w.n <= w.k) {
+    for (int64_t i = 0; i < w.n * w.k; ++i) rows[i] = to_bf16(scale * logical[i]);
+  } else {
+    for (int64_t j = 0; j < w.k; ++j)
+      for (int64_t i = 0; i < w.n; ++i) rows[j * w.n + i] = to_bf16(scale * logical[i * w.k + j]);
+  }
+}
+void from_rows(const WeightLayout& w, const bf16* rows, float* logical) {
+  if (w.n <= w.k) {
+    for (int64_t i = 0; i < w.n * w.k; ++i) logical[i] = to_float(rows[i]);
+  } else {
+    for (int64_t i = 0; i < w.n; ++i)
+      for (int64_t j = 0; j < w.k; ++j) logical[i * w.k + j] = to_float(rows[j * w.n + i]);
+  }
+}
+
+// Root of the sum of squares, in index order.
+float length_of(const float* x, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * x[i];
+  return static_cast<float>(std::sqrt(sum));
+}
+
+}  // namespace
+
+bool muon_takes(const Parameter& p) { return p.is_matrix && p.order == Parameter::Order::kPacked; }
+
+void newton_schulz(int64_t count, int64_t rows, int64_t columns, int64_t iterations, bf16* x) {
+  constexpr float a = 3.4445f, b = -4.7750f, c = 2.0315f;
+  const WeightLayout wide{1, rows, columns, DType::kBF16}, square{1, rows, rows, DType::kBF16};
+  Tensor first({count + 1}, DType::kI32);
+  for (int64_t g = 0; g <= count; ++g) first.i32()[g] = static_cast<int32_t>(g * rows);
+  const kernels::Groups groups{count, first.i32()};
+  Tensor x_packed({count, wide.size()}, DType::kBF16), a_packed({count, square.size()}, DType::kBF16),
+      gram({count, rows * rows}, DType::kBF16), next({count, rows * columns}, DType::kBF16),
+      squared({count, rows * rows}, DType::kF32);
+  const kernels::Weights x_weights{x_packed.data(), wide, wide.size(), nullptr},
+      a_weights{a_packed.data(), square, square.size(), nullptr};
+  bf16* now = x;
+  bf16* then = next.as<bf16>();
+  for (int64_t i = 0; i < iterations; ++i) {
+    parallel_for(count, [&](int64_t g, int) {
+      pack_weight(wide, now + g * rows * columns, x_packed.as<bf16>() + g * wide.size(), sizeof(bf16));
+    });
+    bf16* A = gram.as<bf16>();
+    kernels::product(groups, {now, DType::kBF16, columns}, nullptr, x_weights, {A, DType::kBF16, rows});
+    parallel_for(count, [&](int64_t g, int) {
+      pack_weight(square, A + g * rows * rows, a_packed.as<bf16>() + g * square.size(), sizeof(bf16));
+    });
+    kernels::product(groups, {A, DType::kBF16, rows}, nullptr, a_weights,
+                     {squared.data(), DType::kF32, rows});
+    parallel_for(count, [&](int64_t g, int) {  // A = a I + b A + c A A
+      bf16* m = A + g * rows * rows;
+      const float* s = squared.f32() + g * rows * rows;
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t j = 0; j < rows; ++j)
+          m[r * rows + j] =
+              to_bf16((r == j ? a : 0.0f) + b * to_float(m[r * rows + j]) + c * s[r * rows + j]);
+    });
+    kernels::product_dgrad(groups, {A, DType::kBF16, rows}, nullptr, x_weights,
+                           {then, DType::kBF16, columns});
+    std::swap(now, then);
+  }
+  if (now != x) std::copy(now, now + count * rows * columns, x);
+}
+
+Muon::Muon(const OptimizerOptions& options, const std::vector<Parameter*>& parameters) : options_(options) {
+  for (Parameter* p : parameters) {
+    const int64_t slot = static_cast<int64_t>(slots_.size());
+    slots_.push_back({p, Tensor::zeros(p->value.shape(), DType::kF32)});
+    const WeightLayout piece{1, p->layout.n, p->layout.k, p->layout.type};
+    for (int64_t i = 0; i < p->matrices * p->layout.parts; ++i)
+      jobs_.push_back({slot, piece, i * piece.size()});
+  }
+  std::stable_sort(jobs_.begin(), jobs_.end(), [](const Job& x, const Job& y) {
+    return std::pair(x.rows(), x.columns()) < std::pair(y.rows(), y.columns());
+  });
+  int64_t work = 0;
+  for (size_t i = 0; i < jobs_.size(); ++i) {
+    const bool same =
+        i > 0 && jobs_[i].rows() == jobs_[i - 1].rows() && jobs_[i].columns() == jobs_[i - 1].columns();
+    work += jobs_[i].layout.n * jobs_[i].layout.k;
+    if (!same || work > kWork)
+      chunks_.push_back(static_cast<int64_t>(i)), work = jobs_[i].layout.n * jobs_[i].layout.k;
+  }
+  chunks_.push_back(static_cast<int64_t>(jobs_.size()));
+}
+
+void Muon::step(double lr, double gradient_scale) {
+  ++steps_;
+  for (const Slot& s : slots_) momentum(s, static_cast<float>(gradient_scale));
+  for (size_t i = 0; i + 1 < chunks_.size(); ++i)
+    orthogonalise(jobs_.data() + chunks_[i], chunks_[i + 1] - chunks_[i]);
+  for (const Slot& s : slots_) update(s, lr);
+}
+
+// The gradient becomes the direction U.
+void Muon::momentum(const Slot& slot, float gradient_scale) const {
+  const float mu = static_cast<float>(options_.momentum);
+  float *g = slot.parameter->grad.f32(), *m = slot.m.f32();
+  const bool nesterov = options_.nesterov;
+  parallel_ranges(slot.m.elements(), kGrain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float gradient = gradient_scale * g[i];
+      m[i] = mu * m[i] + gradient;
+      g[i] = nesterov ? gradient + mu * m[i] : m[i];
+    }
+  });
+}
+
+// The direction becomes its orthogonal factor.
+void Muon::orthogonalise(const Job* jobs, int64_t count) {
+  const int64_t rows = jobs[0].rows(), columns = jobs[0].columns(), size = rows * columns;
+  Tensor x({count, size}, DType::kBF16), scratch({thread_count(), size}, DType::kF32);
+  const auto place = [&](const Job& job) {
+    return slots_[static_cast<size_t>(job.slot)].parameter->grad.f32() + job.begin;
+  };
+  parallel_for(count, [&](int64_t i, int worker) {
+    float* logical = scratch.f32() + worker * size;
+    unpack_weight(jobs[i].layout, place(jobs[i]), logical, sizeof(float));
+    to_rows(jobs[i].layout, logical, 1 / (length_of(logical, size) + 1e-20f), x.as<bf16>() + i * size);
+  });
+  newton_schulz(count, rows, columns, options_.newton_schulz, x.as<bf16>());
+  parallel_for(count, [&](int64_t i, int worker) {
+    float* logical = scratch.f32() + worker * size;
+    from_rows(jobs[i].layout, x.as<bf16>() + i * size, logical);
+    pack_weight(jobs[i].layout, logical, place(jobs[i]), sizeof(float));
+  });
+}
+
+void Muon::update(const Slot& slot, double lr) const {
+  Parameter& p = *slot.parameter;
+  const double longest = static_cast<double>(std::max(p.layout.n, p.layout.k));
+  const float step = static_cast<float>(lr * 0.2 * std::sqrt(longest)),
+              keep = static_cast<float>(1 - lr * (p.decay ? options_.weight_decay : 0));
+  float* direction = p.grad.f32();
+  bf16* weight = p.residual ? p.value.as<bf16>() : nullptr;
+  int16_t* residual = p.residual ? p.residual.as<int16_t>() : nullptr;
+  float* whole = p.residual ? nullptr : p.value.f32();
+  parallel_ranges(p.physical(), kGrain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (whole) whole[i] = keep * whole[i] - step * direction[i];
+      else
+        kernels::split_master(keep * kernels::master_of(weight[i], residual[i]) - step * direction[i],
+                              &weight[i], &residual[i]);
+      direction[i] = 0;
+    }
+  });
+}
+
+std::vector<StateTensor> Muon::state() const {
+  std::vector<StateTensor> out;
+  for (const Slot& s : slots_) out.push_back({s.parameter->name + ".m", s.parameter, s.m});
+  return out;
+}
+
+}  // namespace lyceum
