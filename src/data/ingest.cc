@@ -166,16 +166,18 @@ void make_ids_unique(std::map<std::string, std::vector<Document>>& documents) {
        "); give a folder with text files in UTF-8 (plain, HTML, JSONL, .gz or .zst) with --text");
 }
 
-std::vector<Candidate> all_candidates(const IngestOptions& options, std::vector<std::string>& notes) {
+}  // namespace
+
+std::vector<Candidate> ingest_candidates(const IngestOptions& options, std::vector<std::string>* notes) {
   std::vector<Candidate> all;
   if (options.machine) {
     std::vector<std::string> roots = options.roots;
     if (!options.packages.empty() && directory_exists(options.packages)) {
       for (const std::string& name : list_directory(options.packages))
         if (directory_exists(options.packages + "/" + name)) roots.push_back(options.packages + "/" + name);
-    } else if (!options.packages.empty()) {
-      notes.push_back("no folder " + options.packages +
-                      ": going on with what the machine has (tools/fetch_text.sh fills it)");
+    } else if (!options.packages.empty() && notes) {
+      notes->push_back("no folder " + options.packages +
+                       ": going on with what the machine has (tools/fetch_text.sh fills it)");
     }
     all = machine_candidates(roots);
   }
@@ -185,8 +187,6 @@ std::vector<Candidate> all_candidates(const IngestOptions& options, std::vector<
   }
   return all;
 }
-
-}  // namespace
 
 size_t IngestReport::documents() const {
   size_t n = 0;
@@ -242,7 +242,7 @@ IngestReport ingest(const IngestOptions& options) {
         "no source given; use --machine, --text FOLDER or both");
   IngestReport report;
   std::map<std::string, std::vector<Candidate>> by_domain;
-  for (Candidate& c : all_candidates(options, report.notes))
+  for (Candidate& c : ingest_candidates(options, &report.notes))
     by_domain[safe_domain(c.domain)].push_back(std::move(c));
 
   std::vector<std::string> names;

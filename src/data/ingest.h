@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/document.h"
+#include "data/machine.h"
 
 namespace lyceum {
 
@@ -40,6 +41,9 @@ struct IngestReport {
 // left. A text of more than 256 KiB is cut at paragraph ends into documents of about 32 KiB. Throws kNotFound
 // or kInvalidArgument with one line when nothing is left, naming the most frequent reason.
 IngestReport ingest(const IngestOptions& options);
+
+// Every file that ingest would choose from. `notes` (may be null) takes what was skipped and why.
+std::vector<Candidate> ingest_candidates(const IngestOptions& options, std::vector<std::string>* notes);
 
 // The report as JSON text.
 std::string ingest_report_json(const IngestReport& report);

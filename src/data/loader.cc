@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t kMaxPeriod = 13, kRepetitions = 32;  // OLMoE
 
-// "name=weight" for each domain named, 1 for the others.
+}  // namespace
+
 std::vector<double> parse_weights(const std::vector<std::string>& texts,
                                   const std::vector<std::string>& names) {
   std::vector<double> weights(names.size(), 1.0);
@@ -40,8 +41,6 @@ std::vector<double> parse_weights(const std::vector<std::string>& texts,
   }
   return weights;
 }
-
-}  // namespace
 
 std::string Cursor::text() const {
   char line[128];

@@ -45,6 +45,11 @@ struct LoaderConfig {
   }
 };
 
+// A number for each name: 1, or what a "name=weight" says. Throws kInvalidArgument for a name that is not
+// there.
+std::vector<double> parse_weights(const std::vector<std::string>& texts,
+                                  const std::vector<std::string>& names);
+
 // Where a loader stands; a line of text in a checkpoint.
 struct Cursor {
   int64_t epoch = 0;

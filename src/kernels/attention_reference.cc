@@ -50,8 +50,11 @@ double dot(const ConstRows& a, int64_t a_row, int64_t a_at, const ConstRows& b, 
 
 }  // namespace
 
-void attention_reference(const AttentionShape& s, const ConstRows& q, const ConstRows& k, const ConstRows& v,
-                         const Rows& out, float* logsumexp) {
+void attention_reference(const AttentionCall& call) {
+  const AttentionShape& s = *call.shape;
+  const ConstRows &q = call.q, &k = call.k, &v = call.v;
+  const Rows& out = call.out;
+  float* logsumexp = call.logsumexp;
   const int64_t group = s.n_heads / s.n_kv_heads;
   by_place(s, [&](const Place& p) {
     static thread_local std::vector<double> score, sum;
@@ -86,10 +89,13 @@ void attention_reference(const AttentionShape& s, const ConstRows& q, const Cons
 
 // p = exp(scale q.k - logsumexp), D = dout.out, ds = p (dout.v - D):
 // dq = scale ds k, dk = scale ds q, dv = p dout, dsink = -exp(sink - logsumexp) D.
-void attention_gradient_reference(const AttentionShape& s, const ConstRows& q, const ConstRows& k,
-                                  const ConstRows& v, const ConstRows& out, const float* logsumexp,
-                                  const ConstRows& dout, const Rows& dq, const Rows& dk, const Rows& dv,
-                                  float* dsinks_of) {
+void attention_gradient_reference(const AttentionCall& call) {
+  const AttentionShape& s = *call.shape;
+  const ConstRows &q = call.q, &k = call.k, &v = call.v, &dout = call.dout;
+  const Rows &dq = call.dq, &dk = call.dk, &dv = call.dv;
+  const ConstRows out(call.out);
+  const float* logsumexp = call.logsumexp;
+  float* dsinks_of = call.dsinks_of;
   const int64_t group = s.n_heads / s.n_kv_heads, d = s.d_head, dval = s.d_value;
   by_place(s, [&](const Place& p) {
     static thread_local std::vector<double> sums;  // [keys, d_head + d_value] then dq [d_head]

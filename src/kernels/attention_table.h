@@ -1,17 +1,39 @@
-// What the attention kernels of the instruction sets share: one function pair per level, called by
-// attention.cc after the checks. The functions do their own threading.
+// What the attention kernels of the instruction sets share: single-threaded parts of one call, cut by
+// attention.cc. Included by files compiled with ISA flags: pointers and plain structs only.
 #pragma once
 
 #include "kernels/attention.h"
 
 namespace lyceum::kernels {
 
-void attention_reference(const AttentionShape& shape, const ConstRows& q, const ConstRows& k,
-                         const ConstRows& v, const Rows& out, float* logsumexp);
-// dsinks_of [sequences, n_heads] or nullptr: each sequence's share, written.
-void attention_gradient_reference(const AttentionShape& shape, const ConstRows& q, const ConstRows& k,
-                                  const ConstRows& v, const ConstRows& out, const float* logsumexp,
-                                  const ConstRows& dout, const Rows& dq, const Rows& dk, const Rows& dv,
-                                  float* dsinks_of);
+struct AttentionCall {
+  const AttentionShape* shape;
+  ConstRows q, k, v;
+  Rows out;
+  float* logsumexp;  // read by the gradient
+  ConstRows dout;
+  Rows dq, dk, dv;
+  float* dsinks_of;  // nullable [sequences, n_heads]: each sequence's share, written
+};
+
+// Queries [q_begin, q_end), counted from the start of the sequence, of all query heads of one key head. The
+// gradient takes whole sequences.
+struct AttentionPart {
+  int64_t sequence, kv_head, q_begin, q_end;
+};
+
+struct AttentionTable {
+  bool pairs;  // wants q, k, v, dout in bf16 with even head widths
+  int64_t (*forward_bytes)(const AttentionShape& shape, int64_t queries);  // of scratch, 64-byte aligned
+  void (*forward)(const AttentionCall& call, const AttentionPart& part, char* scratch);
+  int64_t (*gradient_bytes)(const AttentionShape& shape, int64_t queries, int64_t keys);
+  void (*gradient)(const AttentionCall& call, const AttentionPart& part, char* scratch);
+};
+
+extern const AttentionTable kAttentionAvx2, kAttentionAvx512, kAttentionAvx512Bf16, kAttentionAmx,
+    kAttentionAmxEmulated;
+
+void attention_reference(const AttentionCall& call);
+void attention_gradient_reference(const AttentionCall& call);
 
 }  // namespace lyceum::kernels

@@ -19,7 +19,37 @@ struct Sums {
 
 LYCEUM_INLINE int64_t columns_of(const Sweep& s, int p) { return s.columns - 16 * p; }
 
+// Two full panels without bias: the rule inside a matrix.
+template <class Element>
+LYCEUM_INLINE void store_pairs(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
+  Element* y = static_cast<Element*>(s.y) + (row + begin) * s.y_stride;
+  for (int64_t r = begin; r < end; ++r, y += s.y_stride)
+    for (int p = 0; p < s.panels; p += 2) {
+      V low = Sums::at(sums, r, p), high = Sums::at(sums, r, p + 1);
+      if (s.accumulate) low += load(y + 16 * p), high += load(y + 16 * p + 16);
+      store_two(y + 16 * p, low, high);
+    }
+}
+
+// A gate and an up panel, both full, rows of bf16, SiLU, no bias: the training step's.
+LYCEUM_INLINE void activate_pair(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
+  for (int64_t r = begin; r < end; ++r) {
+    const V gate = Sums::at(sums, r, 0), up = Sums::at(sums, r, 1);
+    if (s.pre) {
+      bf16* pre = static_cast<bf16*>(s.pre) + (row + r) * s.pre_stride;
+      store(pre, gate), store(pre + s.pre_part, up);
+    }
+    V h = gate * sigmoid(gate) * up;
+    if (s.scale) h *= s.scale[row + r];
+    store(static_cast<bf16*>(s.y) + (row + r) * s.y_stride, h);
+  }
+}
+
 LYCEUM_INLINE void store_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
+  if (!s.bias && s.panels % 2 == 0 && s.columns >= 16 * s.panels) {
+    if (s.y_type == DType::kBF16) return store_pairs<bf16>(s, sums, row, begin, end);
+    return store_pairs<float>(s, sums, row, begin, end);
+  }
   for (int64_t r = begin; r < end; ++r)
     for (int p = 0; p < s.panels; ++p) {
       const int64_t columns = columns_of(s, p), at = (row + r) * s.y_stride + 16 * p;
@@ -32,6 +62,9 @@ LYCEUM_INLINE void store_rows(const Sweep& s, const Sums& sums, int64_t row, int
 }
 
 LYCEUM_INLINE void activate_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
+  if (s.panels == 2 && s.parts == 2 && !s.bias && s.columns >= 16 && s.activation == Activation::kSilu &&
+      s.y_type == DType::kBF16 && (!s.pre || s.pre_type == DType::kBF16))
+    return activate_pair(s, sums, row, begin, end);
   const int half = s.panels / s.parts;
   for (int64_t r = begin; r < end; ++r)
     for (int p = 0; p < half; ++p) {
@@ -52,12 +85,28 @@ LYCEUM_INLINE void activate_rows(const Sweep& s, const Sums& sums, int64_t row, 
     }
 }
 
+// a0 b0 a1 b1 .. a7 b7 and a8 b8 .. a15 b15.
+LYCEUM_INLINE V interleave_low(V a, V b) {
+  return __builtin_shuffle(a, b, VI{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
+}
+LYCEUM_INLINE V interleave_high(V a, V b) {
+  return __builtin_shuffle(a, b, VI{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
+}
+
 // dW += C. Rows of C are inputs i, columns outputs o; physical order [i / pair][16 o][pair].
 LYCEUM_INLINE void add_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
   for (int p = 0; p < s.panels; ++p) {
     const int64_t columns = columns_of(s, p);
     if (columns <= 0) break;
     float* dw = s.dw[p] + (row + begin) * 16;
+    if (s.pair == 2 && columns >= 16 && (end - begin) % 2 == 0) {
+      for (int64_t r = begin; r < end; r += 2, dw += 32) {
+        const V even = Sums::at(sums, r, p), odd = Sums::at(sums, r + 1, p);
+        store(dw, load(dw) + interleave_low(even, odd));
+        store(dw + 16, load(dw + 16) + interleave_high(even, odd));
+      }
+      continue;
+    }
     if (s.pair == 1) {
       for (int64_t r = begin; r < end; ++r, dw += 16)
         store_some(dw, load_some(dw, columns) + Sums::at(sums, r, p), columns);
@@ -65,9 +114,7 @@ LYCEUM_INLINE void add_rows(const Sweep& s, const Sums& sums, int64_t row, int64
     }
     for (int64_t r = begin; r + 1 < end; r += 2, dw += 32) {  // row + begin is even
       const V even = Sums::at(sums, r, p), odd = Sums::at(sums, r + 1, p);
-      const V low = __builtin_shuffle(even, odd, VI{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
-      const V high =
-          __builtin_shuffle(even, odd, VI{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
+      const V low = interleave_low(even, odd), high = interleave_high(even, odd);
       store_some(dw, load_some(dw, 2 * columns) + low, 2 * columns);
       if (columns > 8) store_some(dw + 16, load_some(dw + 16, 2 * columns - 16) + high, 2 * columns - 16);
     }

@@ -3,6 +3,9 @@
 #pragma once
 
 #include "kernels/types.h"
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #define LYCEUM_INLINE static inline __attribute__((always_inline))
 
@@ -27,13 +30,30 @@ LYCEUM_INLINE V load(const bf16* p) {
   __builtin_memcpy(&h, p, 32);
   return reinterpret_cast<V>(__builtin_convertvector(h, VU) << 16);
 }
-// Round to nearest even; NaN stays NaN (to_bf16 of types.h for 16 values).
+// Round to nearest even; NaN stays NaN (to_bf16 of types.h for 16 values). The instruction of AVX512_BF16
+// turns denormals into zero, as its products do.
 LYCEUM_INLINE void store(bf16* p, V v) {
+#ifdef __AVX512BF16__
+  const __m256bh half = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(v));
+  __builtin_memcpy(p, &half, 32);
+  return;
+#endif
   const VU bits = reinterpret_cast<VU>(v);
   const VU rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   const VU quiet = (bits >> 16) | 0x40u;
   const VH h = __builtin_convertvector(v == v ? rounded : quiet, VH);
   __builtin_memcpy(p, &h, 32);
+}
+
+// 32 neighbours at once.
+LYCEUM_INLINE void store_two(float* p, V low, V high) { store(p, low), store(p + 16, high); }
+LYCEUM_INLINE void store_two(bf16* p, V low, V high) {
+#ifdef __AVX512BF16__
+  const __m512bh all = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high), reinterpret_cast<__m512>(low));
+  __builtin_memcpy(p, &all, 64);
+#else
+  store(p, low), store(p + 16, high);
+#endif
 }
 
 // `count` of 16 values; the others are zero and are not touched in memory.
@@ -61,11 +81,30 @@ LYCEUM_INLINE void store_some(void* data, DType type, int64_t at, V v, int64_t c
   else store_some(static_cast<float*>(data) + at, v, count);
 }
 
+// NaN stays NaN.
+LYCEUM_INLINE V clamped(V x, float low, float high) {
+#ifdef __AVX512F__
+  return _mm512_min_ps(splat(high), _mm512_max_ps(splat(low), x));
+#else
+  x = x < low ? splat(low) : x;
+  return x > high ? splat(high) : x;
+#endif
+}
+
+// 1 / x for finite x of at least 1: an estimate of 14 bits and one step of Newton where there is one.
+LYCEUM_INLINE V reciprocal(V x) {
+#ifdef __AVX512F__
+  const V r = _mm512_rcp14_ps(x);
+  return r + r * (1.0f - x * r);
+#else
+  return 1.0f / x;
+#endif
+}
+
 // e^x to 1 ulp or so: x = n ln 2 + r, a polynomial of degree 6 in r (Cephes' expf). Clamped to what f32
 // holds.
 LYCEUM_INLINE V exponential(V x) {
-  x = x < -87.3f ? splat(-87.3f) : x;
-  x = x > 88.3f ? splat(88.3f) : x;
+  x = clamped(x, -87.3f, 88.3f);
   const V magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
   const V shifted = x * 1.44269504f + magic;
   const V n = shifted - magic;
@@ -80,12 +119,12 @@ LYCEUM_INLINE V exponential(V x) {
   return p * reinterpret_cast<V>(power);
 }
 
-LYCEUM_INLINE V sigmoid(V x) { return 1.0f / (1.0f + exponential(-x)); }
-LYCEUM_INLINE V tanh_of(V x) { return 1.0f - 2.0f / (1.0f + exponential(x + x)); }
+LYCEUM_INLINE V sigmoid(V x) { return reciprocal(1.0f + exponential(-x)); }
+LYCEUM_INLINE V tanh_of(V x) { return 1.0f - 2.0f * reciprocal(1.0f + exponential(x + x)); }
 // Abramowitz & Stegun 7.1.26, absolute error 1.5e-7. `gauss` = exp(-x^2).
 LYCEUM_INLINE V erf_of(V x, V gauss) {
   const V size = x < 0.0f ? -x : x;
-  const V t = 1.0f / (1.0f + 0.3275911f * size);
+  const V t = reciprocal(1.0f + 0.3275911f * size);
   const V p =
       t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
   const V e = 1.0f - p * gauss;

@@ -98,6 +98,8 @@ struct ProductTable {
   void (*transpose)(const TransposeWeight&, void* panels);
   void (*sweep)(const Sweep&, float* scratch);
   int64_t (*scratch_floats)(int64_t rows, int64_t k);
+  void (*peak)(int64_t turns);  // nothing but the product instruction (AMX: and its loads from L1)
+  double peak_flops;            // of one turn
 
   // Row functions, single-threaded over [begin, end).
   void (*activation_gradient)(int64_t begin, int64_t end, int64_t n, int64_t parts, Activation activation,

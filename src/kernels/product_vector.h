@@ -148,6 +148,26 @@ static int64_t vectors_scratch(int64_t rows, int64_t k) {
   return T::kPanels * kDepthBlock * 16 + tiles * VectorSums<T>::kBlock;
 }
 
+// 12 independent sums of registers (AVX2 has 16 of them): enough for latency 4 on two or three ports.
+template <class T>
+static void vector_peak(int64_t turns) {
+  typename T::Vec sum[12], x = T::zero(), y = T::zero();
+#pragma GCC unroll 12
+  for (int i = 0; i < 12; ++i) sum[i] = T::zero();
+  for (int64_t turn = 0; turn < turns; ++turn) {
+#pragma GCC unroll 8
+    for (int again = 0; again < 8; ++again)
+#pragma GCC unroll 12
+      for (int i = 0; i < 12; ++i) {
+        sum[i] = T::multiply_add(x, y, sum[i]);
+        __asm__ volatile("" : "+v"(sum[i]));
+      }
+  }
+  __asm__ volatile("" ::"v"(sum[0]));
+}
+template <class T>
+constexpr double kVectorPeakFlops = 8 * 12 * T::kLanes * (T::kPairs ? 4 : 2);
+
 static void no_state() {}
 
 }  // namespace

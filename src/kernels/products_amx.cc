@@ -19,6 +19,10 @@ struct AmxTiles {
     __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(64l), "i"(kTarget) : "memory");
   }
   template <int kTarget>
+  LYCEUM_INLINE void stream(const void* from) {
+    __asm__ volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(64l), "i"(kTarget) : "memory");
+  }
+  template <int kTarget>
   LYCEUM_INLINE void store(void* to) {
     __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(64l), "i"(kTarget) : "memory");
   }
@@ -59,6 +63,8 @@ constinit const ProductTable kProductsAmx = {
     .transpose = transpose_bf16,
     .sweep = sweep_tiles<AmxTiles>,
     .scratch_floats = tiles_scratch,
+    .peak = tiles_peak<AmxTiles>,
+    .peak_flops = kTilesPeakFlops,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
 };

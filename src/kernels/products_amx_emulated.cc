@@ -34,6 +34,10 @@ struct EmulatedTiles {
     __builtin_memcpy(t_tiles.word[kTarget], from, 1024);
   }
   template <int kTarget>
+  static void stream(const void* from) {
+    load<kTarget>(from);
+  }
+  template <int kTarget>
   static void store(void* to) {
     __builtin_memcpy(to, t_tiles.word[kTarget], 1024);
   }
@@ -74,6 +78,8 @@ constinit const ProductTable kProductsAmxEmulated = {
     .transpose = transpose_plain,
     .sweep = sweep_tiles<EmulatedTiles>,
     .scratch_floats = tiles_scratch,
+    .peak = tiles_peak<EmulatedTiles>,
+    .peak_flops = kTilesPeakFlops,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
 };

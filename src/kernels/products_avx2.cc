@@ -61,6 +61,8 @@ constinit const ProductTable kProductsAvx2 = {
     .transpose = transpose_f32<transpose_block>,
     .sweep = sweep_vectors<Fma256>,
     .scratch_floats = vectors_scratch<Fma256>,
+    .peak = vector_peak<Fma256>,
+    .peak_flops = kVectorPeakFlops<Fma256>,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
 };

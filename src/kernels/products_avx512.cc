@@ -43,6 +43,8 @@ constinit const ProductTable kProductsAvx512 = {
     .transpose = transpose_f32<transpose_block>,
     .sweep = sweep_vectors<Fma512>,
     .scratch_floats = vectors_scratch<Fma512>,
+    .peak = vector_peak<Fma512>,
+    .peak_flops = kVectorPeakFlops<Fma512>,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
 };

@@ -72,6 +72,8 @@ constinit const ProductTable kProductsAvx512Bf16 = {
     .transpose = transpose_bf16,
     .sweep = sweep_vectors<Dot512>,
     .scratch_floats = vectors_scratch<Dot512>,
+    .peak = vector_peak<Dot512>,
+    .peak_flops = kVectorPeakFlops<Dot512>,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
 };

@@ -40,10 +40,6 @@ struct RowTable {
   double (*sum_of_squares)(int64_t n, const float* x);
 };
 
-struct half {  // IEEE binary16
-  uint16_t bits;
-};
-
 extern const RowTable kRowsReference, kRowsAvx2, kRowsAvx512;
 
 // The table of the level in force (isa.h). Look it up once per op, outside loops.

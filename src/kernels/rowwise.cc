@@ -156,7 +156,8 @@ void embedding(int64_t tokens, int64_t width, const int32_t* ids, ConstRows tabl
     for (int64_t t = begin; t < end; ++t) {
       const ConstRows source = from(table, ids[t]);
       const Rows to = from(y, t);
-      if (table.type == y.type) std::memcpy(to.data, source.data, static_cast<size_t>(width) * dtype_size(y.type));
+      if (table.type == y.type)
+        std::memcpy(to.data, source.data, static_cast<size_t>(width) * dtype_size(y.type));
       else rows.convert(width, source.data, source.type, to.data, to.type);
     }
   });

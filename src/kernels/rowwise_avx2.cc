@@ -1,5 +1,5 @@
-// The row functions of the avx2 level. Compiled with that level's flags: nothing but what stands in the unnamed
-// namespace may leave this file, and no standard template may enter it.
+// The row functions of the avx2 level. Compiled with that level's flags: nothing but what stands in the
+// unnamed namespace may leave this file, and no standard template may enter it.
 #include <immintrin.h>
 
 #include "kernels/row_table.h"

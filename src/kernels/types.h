@@ -24,6 +24,11 @@ struct bf16 {
   uint16_t bits;
 };
 
+// IEEE binary16; files hold it, kernels convert it.
+struct half {
+  uint16_t bits;
+};
+
 static inline float to_float(bf16 x) {
   const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
   float f;

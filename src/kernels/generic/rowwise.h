@@ -12,9 +12,13 @@ struct Row {
       : p(const_cast<E*>(static_cast<const E*>(r.data)) + (r.data ? row * r.stride : 0)) {}
   Row(const Rows& r, int64_t row) : p(static_cast<E*>(r.data) + row * r.stride) {}
   template <class Tag>
-  F get(int64_t i, Tag t) const { return load(p + i, t); }
+  F get(int64_t i, Tag t) const {
+    return load(p + i, t);
+  }
   template <class Tag>
-  void put(int64_t i, F x, Tag t) const { store(p + i, x, t); }
+  void put(int64_t i, F x, Tag t) const {
+    store(p + i, x, t);
+  }
 };
 template <>
 struct Row<Mixed> {
@@ -104,9 +108,8 @@ static void layer_norm(int64_t rows, int64_t width, const ConstRows& x, const fl
     for (int64_t r = 0; r < rows; ++r) {
       const R in(x, r), out(y, r);
       const float n = static_cast<float>(width);
-      const float average = lanes_sum(each_sum(width, splat(0), [&](int64_t i, auto t, F& s) {
-                              s = s + in.get(i, t);
-                            })) / n;
+      const float average =
+          lanes_sum(each_sum(width, splat(0), [&](int64_t i, auto t, F& s) { s = s + in.get(i, t); })) / n;
       const F m = splat(average);
       float square = lanes_sum(each_sum(width, splat(0), [&](int64_t i, auto t, F& s) {
         const F d = in.get(i, t) - m;
@@ -208,8 +211,8 @@ static void softmax(int64_t rows, int64_t width, const float* x, float* p, float
     if (largest == -__builtin_inff()) largest = 0;  // all -infinity: 0/0, every p is NaN
     const F shift = splat(largest);
     each(width, [&](int64_t j, auto t) { store(p + j, exponential(load(x + j, t) - shift), t); });
-    const float sum = lanes_sum(
-        each_sum(width, splat(0), [&](int64_t j, auto t, F& s) { s = s + load(p + j, t); }));
+    const float sum =
+        lanes_sum(each_sum(width, splat(0), [&](int64_t j, auto t, F& s) { s = s + load(p + j, t); }));
     const F by = splat(1.0f / sum);
     each(width, [&](int64_t j, auto t) { store(p + j, load(p + j, t) * by, t); });
     if (logsumexp) logsumexp[r] = static_cast<float>(largest + __builtin_log(static_cast<double>(sum)));
@@ -219,9 +222,8 @@ static void softmax(int64_t rows, int64_t width, const float* x, float* p, float
 static void softmax_gradient(int64_t rows, int64_t width, const float* p, const float* dp, float* dx,
                              bool accumulate) {
   for (int64_t r = 0; r < rows; ++r, p += width, dp += width, dx += width) {
-    const F dot = splat(lanes_sum(each_sum(width, splat(0), [&](int64_t i, auto t, F& s) {
-      s = fma(load(p + i, t), load(dp + i, t), s);
-    })));
+    const F dot = splat(lanes_sum(each_sum(
+        width, splat(0), [&](int64_t i, auto t, F& s) { s = fma(load(p + i, t), load(dp + i, t), s); })));
     each(width, [&](int64_t i, auto t) {
       const F d = load(dp + i, t) - dot, q = load(p + i, t);
       store(dx + i, accumulate ? fma(q, d, load(dx + i, t)) : q * d, t);
@@ -303,9 +305,8 @@ static inline void typed(void* p, DType type, Body&& f) {
 
 static void convert(int64_t n, const void* from, DType from_type, void* to, DType to_type) {
   typed(from, from_type, [&](auto* a) {
-    typed(to, to_type, [&](auto* b) {
-      each(n, [&](int64_t i, auto t) { store(b + i, load(a + i, t), t); });
-    });
+    typed(to, to_type,
+          [&](auto* b) { each(n, [&](int64_t i, auto t) { store(b + i, load(a + i, t), t); }); });
   });
 }
 static void add(int64_t n, const void* a, const void* b, void* y, DType type) {
@@ -324,9 +325,7 @@ static void accumulate(int64_t n, const void* x, DType x_type, void* y, DType y_
 }
 static void scale(int64_t n, float factor, void* x, DType type) {
   const F by = splat(factor);
-  typed(x, type, [&](auto* p) {
-    each(n, [&](int64_t i, auto t) { store(p + i, load(p + i, t) * by, t); });
-  });
+  typed(x, type, [&](auto* p) { each(n, [&](int64_t i, auto t) { store(p + i, load(p + i, t) * by, t); }); });
 }
 static void clamp(int64_t n, float bound, void* x, DType type) {
   const F high = splat(bound), low = splat(-bound);
@@ -349,9 +348,15 @@ static void clamp_gradient(int64_t n, float bound, const void* x, void* dx, DTyp
 struct Adam {
   F scale, beta1, beta2, rest1, rest2, decay, rate, correction2, eps;
   explicit Adam(const AdamStep& s)
-      : scale(splat(s.gradient_scale)), beta1(splat(s.beta1)), beta2(splat(s.beta2)),
-        rest1(splat(1 - s.beta1)), rest2(splat(1 - s.beta2)), decay(splat(1 - s.lr * s.weight_decay)),
-        rate(splat(s.lr / s.correction1)), correction2(splat(1 / s.correction2)), eps(splat(s.eps)) {}
+      : scale(splat(s.gradient_scale)),
+        beta1(splat(s.beta1)),
+        beta2(splat(s.beta2)),
+        rest1(splat(1 - s.beta1)),
+        rest2(splat(1 - s.beta2)),
+        decay(splat(1 - s.lr * s.weight_decay)),
+        rate(splat(s.lr / s.correction1)),
+        correction2(splat(1 / s.correction2)),
+        eps(splat(s.eps)) {}
   template <class Tag>
   F operator()(F w, F g, float* m, float* v, Tag t) const {
     g = g * scale;
@@ -390,6 +395,7 @@ static double sum_of_squares(int64_t n, const float* x) {
   return total(sum) + total(more);
 }
 
-constexpr RowTable kTable = {rms_norm, rms_norm_gradient, layer_norm, layer_norm_gradient, rope,
-                             softmax, softmax_gradient, top_k, convert, add, accumulate, scale, clamp,
-                             clamp_gradient, adamw_f32, adamw_bf16, sum_of_squares};
+constexpr RowTable kTable = {
+    rms_norm,  rms_norm_gradient, layer_norm,    layer_norm_gradient, rope,  softmax, softmax_gradient,
+    top_k,     convert,           add,           accumulate,          scale, clamp,   clamp_gradient,
+    adamw_f32, adamw_bf16,        sum_of_squares};

@@ -29,9 +29,7 @@ static inline void store(float* p, F x, Full) { _mm256_storeu_ps(p, x); }
 static inline void store(float* p, F x, Tail t) { _mm256_maskstore_ps(p, t.mask(), x); }
 
 // 16-bit elements have no masked loads here: tails go through 16 bytes of stack.
-static inline __m128i load_16(const void* p, Full) {
-  return _mm_loadu_si128(static_cast<const __m128i*>(p));
-}
+static inline __m128i load_16(const void* p, Full) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 static inline __m128i load_16(const void* p, Tail t) {
   alignas(16) uint16_t lanes[8] = {};
   for (int i = 0; i < t.n; ++i) lanes[i] = static_cast<const uint16_t*>(p)[i];
@@ -50,8 +48,8 @@ static inline __m128i low_halves(I x) {  // the low 16 bits of each lane
 static inline __m128i narrow(F x) {
   const I bits = _mm256_castps_si256(x), high = _mm256_srli_epi32(bits, 16);
   const I odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
-  const I rounded = _mm256_srli_epi32(
-      _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd), 16);
+  const I rounded =
+      _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd), 16);
   const I quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
   return low_halves(
       _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q))));
@@ -132,7 +130,9 @@ static inline I order_keys(F x) {
   const I bits = _mm256_castps_si256(_mm256_add_ps(x, _mm256_setzero_ps()));
   return _mm256_xor_si256(bits, _mm256_srli_epi32(_mm256_srai_epi32(bits, 31), 1));
 }
-static inline I load_keys(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+static inline I load_keys(const int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
 static inline void store_keys(int32_t* p, I x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x); }
 static inline I larger_keys(I a, I b) { return _mm256_max_epi32(a, b); }
 static inline I splat_key(int32_t x) { return _mm256_set1_epi32(x); }
@@ -173,4 +173,32 @@ static inline double total(const Doubles& sum) {
   alignas(32) double lanes[4];
   _mm256_store_pd(lanes, sum.a + sum.b);
   return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
+
+static inline __attribute__((always_inline)) void transpose(F* r) {
+  F t[8], u[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {  // u[i + c]: columns 4 lane + c of rows i .. i + 3
+    u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    r[c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
+    r[4 + c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
+  }
+}
+
+static inline void split_float(F x, F* m, F* e) {
+  const I bits = _mm256_castps_si256(x), shift = _mm256_set1_epi32(0x3f400000);
+  const I exponent = _mm256_srai_epi32(_mm256_sub_epi32(bits, shift), 23);
+  *m = _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(exponent, 23)));
+  *e = _mm256_cvtepi32_ps(exponent);
 }

@@ -130,8 +130,8 @@ static inline int32_t lanes_max_key(I x) {
 
 // A bf16 weight and its residual are the float (weight << 16) + residual; see optimizer.h.
 static inline F load_master(const bf16* w, const int16_t* r, Full) {
-  const I high = _mm512_slli_epi32(
-      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w))), 16);
+  const I high =
+      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w))), 16);
   const I low = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(r)));
   return _mm512_castsi512_ps(_mm512_add_epi32(high, low));
 }
@@ -168,4 +168,56 @@ static inline double total(const Doubles& sum) {
   alignas(64) double lanes[8];
   _mm512_store_pd(lanes, sum.a + sum.b);
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+// The 16 x 16 words of r transposed in place.
+static inline __attribute__((always_inline)) void transpose(F* r) {
+  F t[16], u[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {  // u[i + c]: columns 4 lane + c of rows i .. i + 3
+    const __m512d a = _mm512_castps_pd(t[i]), b = _mm512_castps_pd(t[i + 1]);
+    const __m512d c = _mm512_castps_pd(t[i + 2]), d = _mm512_castps_pd(t[i + 3]);
+    u[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+    u[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+    u[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+    u[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    const F a = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88),
+            b = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88);
+    const F d = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xdd),
+            e = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd);
+    r[c] = _mm512_shuffle_f32x4(a, b, 0x88);
+    r[8 + c] = _mm512_shuffle_f32x4(a, b, 0xdd);
+    r[4 + c] = _mm512_shuffle_f32x4(d, e, 0x88);
+    r[12 + c] = _mm512_shuffle_f32x4(d, e, 0xdd);
+  }
+}
+
+// x = m 2^e with m in [0.75, 1.5), for normal x above 0.
+static inline void split_float(F x, F* m, F* e) {
+  const I bits = _mm512_castps_si512(x), shift = _mm512_set1_epi32(0x3f400000);
+  const I exponent = _mm512_srai_epi32(_mm512_sub_epi32(bits, shift), 23);
+  *m = _mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(exponent, 23)));
+  *e = _mm512_cvtepi32_ps(exponent);
+}
+
+// Words of two bf16: elements i of rows a and b (b may be null: zeros); a and b rounded to nearest, halves
+// up.
+template <class Tag>
+static inline F interleave(const bf16* a, const bf16* b, Tag t) {
+  const I low = _mm512_srli_epi32(_mm512_castps_si512(load(a, t)), 16);
+  return _mm512_castsi512_ps(b ? _mm512_or_si512(low, _mm512_castps_si512(load(b, t))) : low);
+}
+static inline F pack_words(F a, F b) {
+  const I half_up = _mm512_set1_epi32(0x8000);
+  const I low = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(a), half_up), 16);
+  const I high = _mm512_add_epi32(_mm512_castps_si512(b), half_up);
+  return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaau, low, high));
 }

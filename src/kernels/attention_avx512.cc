@@ -1,0 +1,35 @@
+// Attention at the avx512 level: f32 products by FMA. Compiled with that
+// level's flags: nothing but the table may leave this file.
+#include <immintrin.h>
+
+#include "kernels/attention_table.h"
+
+namespace lyceum::kernels {
+namespace attention_avx512 {
+namespace {
+constexpr int64_t kBlock = 32, kKeys = 128, kQueries = 64;  // see generic/attention_forward.h, _gradient.h
+#include "kernels/generic/simd_avx512.h"
+// clang-format: the order matters
+#include "kernels/generic/maths.h"
+using E = float;
+constexpr int kRegisterRows = 8;
+static inline F dot(F a, F b, F c) { return fma(a, b, c); }
+#include "kernels/generic/attention_lanes.h"
+// clang-format: the order matters
+#include "kernels/generic/any_row.h"
+// clang-format: the order matters
+#include "kernels/generic/attention_pack_f32.h"
+// clang-format: the order matters
+#include "kernels/generic/attention_common.h"
+// clang-format: the order matters
+#include "kernels/generic/attention_forward.h"
+// clang-format: the order matters
+#include "kernels/generic/attention_gradient.h"
+}  // namespace
+}  // namespace attention_avx512
+
+constinit const AttentionTable kAttentionAvx512 = {
+    false, attention_avx512::forward_bytes, attention_avx512::forward, attention_avx512::gradient_bytes,
+    attention_avx512::gradient};
+
+}  // namespace lyceum::kernels

@@ -1,0 +1,91 @@
+#include "kernels/peak.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <ctime>
+
+#include "base/threads.h"
+#include "kernels/product_blocks.h"
+
+namespace lyceum::kernels {
+namespace {
+
+// One thread alone is timed by the processor time it got, so that other programs do not count.
+double seconds(bool alone) {
+  timespec t;
+  clock_gettime(alone ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+const ProductTable* table_for(bool f32_operands) {
+  const DType type = f32_operands ? DType::kF32 : DType::kBF16;
+  return product_table(type, type);
+}
+
+double sample(const ProductTable& table, int threads, int64_t turns) {
+  const double begin = seconds(threads == 1);
+  parallel_for(threads, [&](int64_t, int) {
+    table.begin();
+    table.peak(turns);
+    table.end();
+  });
+  return table.peak_flops * static_cast<double>(turns) * threads / (seconds(threads == 1) - begin);
+}
+
+int64_t turns_for(const ProductTable& table, double time) {
+  const double rate = sample(table, 1, 64);
+  return std::max<int64_t>(64, static_cast<int64_t>(rate * time / table.peak_flops));
+}
+
+double measure_bandwidth() {
+  constexpr int64_t kBytes = 256 << 20, kPiece = 1 << 20;
+  void* memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+  madvise(memory, kBytes, MADV_HUGEPAGE);
+  uint64_t* words = static_cast<uint64_t*>(memory);
+  std::atomic<uint64_t> sink{0};
+  double best = 0;
+  for (int pass = 0; pass < 3; ++pass) {  // the first one writes
+    const double begin = seconds(false);
+    parallel_ranges(kBytes / 8, kPiece / 8, [&](int64_t from, int64_t to, int) {
+      uint64_t sum[8] = {};
+      if (pass == 0)
+        for (int64_t i = from; i < to; i += 8) words[i] = static_cast<uint64_t>(i);
+      else
+        for (int64_t i = from; i < to; i += 8)
+          for (int j = 0; j < 8; ++j) sum[j] += words[i + j];
+      sink += sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+    });
+    if (pass > 0) best = std::max(best, kBytes / (seconds(false) - begin));
+  }
+  munmap(memory, kBytes);
+  return best;
+}
+
+}  // namespace
+
+Peak measure_peak(bool with_bandwidth, bool f32_operands) {
+  Peak peak;
+  if (const ProductTable* table = table_for(f32_operands)) {
+    const int64_t turns = turns_for(*table, 5e-4);
+    for (int i = 0; i < 25; ++i) {
+      peak.flops_one = std::max(peak.flops_one, sample(*table, 1, turns));
+      peak.flops_all = std::max(peak.flops_all, sample(*table, thread_count(), turns));
+    }
+  }
+  if (with_bandwidth) peak.read_bandwidth = measure_bandwidth();
+  return peak;
+}
+
+double probe_peak(bool f32_operands) {
+  const ProductTable* table = table_for(f32_operands);
+  if (!table) return 0;
+  thread_local const ProductTable* known = nullptr;
+  thread_local int64_t turns = 0;
+  if (known != table) known = table, turns = turns_for(*table, 1e-4);
+  return sample(*table, thread_count(), turns);
+}
+
+}  // namespace lyceum::kernels

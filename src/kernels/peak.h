@@ -1,0 +1,23 @@
+// What this machine can do at most, measured in a fraction of a second: the ceiling that shares of peak refer
+// to.
+#pragma once
+
+#include "kernels/isa.h"
+
+namespace lyceum::kernels {
+
+struct Peak {
+  double flops_one = 0;       // FLOP/s of the level's product instruction, one thread; for AMX fed from L1
+  double flops_all = 0;       // all compute threads together
+  double read_bandwidth = 0;  // bytes/s from memory, all threads; 0 when it was not asked for
+};
+
+// Of the level in force, products of bf16 operands (or f32 ones). Takes about 0.05 s, 0.2 s with the
+// bandwidth.
+Peak measure_peak(bool with_bandwidth, bool f32_operands = false);
+
+// One short sample (about 0.1 ms) of all threads together, FLOP/s: a probe of the phase that a shared machine
+// is in. 0 at the reference level.
+double probe_peak(bool f32_operands = false);
+
+}  // namespace lyceum::kernels
