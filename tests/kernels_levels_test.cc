@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "base/threads.h"
+#include "kernels/head.h"
 #include "kernels/isa.h"
 #include "kernels/products_reference.h"
 
@@ -270,6 +271,48 @@ TEST(Levels, RowFunctionsEqualReference) {
         }
       }
   }
+}
+
+TEST(Levels, HeadEqualsReference) {
+  for (DType xt : kTypes)
+    for (DType wt : kTypes)
+      for (auto [tokens, vocab, k] :
+           {std::tuple<int64_t, int64_t, int64_t>{1, 17, 8}, {70, 1000, 40}, {33, 64, 70}}) {
+        Matrix x(xt, tokens, k, 40);
+        const Weight w({1, vocab, k, wt}, 1, 41);
+        std::vector<int32_t> targets;
+        std::vector<float> weight, z_weight;
+        for (int64_t t = 0; t < tokens; ++t) {
+          targets.push_back(t % 5 == 4 ? -1 : static_cast<int32_t>(t * 7 % vocab));
+          weight.push_back(0.5f + 0.1f * static_cast<float>(t % 3));
+          z_weight.push_back(t % 2 ? 0.01f : 0.0f);
+        }
+        std::vector<std::vector<float>> wanted;
+        for (Isa isa : runnable_isas()) {
+          const Level level(isa);
+          std::vector<float> log_prob(tokens), logsumexp(tokens), dw(w.f32.size(), 0.25f), dw2(dw),
+              again(tokens);
+          std::vector<int32_t> argmax(tokens);
+          Matrix dx(DType::kF32, tokens, k), dx2 = dx;
+          linear_log_prob(tokens, x.rows_of(), w.view(false), 1.3f, targets.data(), log_prob.data(),
+                          logsumexp.data(), argmax.data());
+          linear_cross_entropy(tokens, x.rows_of(), w.view(false), 1.3f, targets.data(), weight.data(),
+                               z_weight.data(), again.data(), logsumexp.data(), dx.rows_of(), dw.data());
+          EXPECT_EQ(again, log_prob);
+          linear_log_prob_gradient(tokens, x.rows_of(), w.view(false), 1.3f, targets.data(), logsumexp.data(),
+                                   weight.data(), nullptr, dx2.rows_of(), dw2.data());
+          const std::vector<std::vector<float>> got = {
+              log_prob, logsumexp, std::vector<float>(argmax.begin(), argmax.end()), dx.f32, dw,
+              dx2.f32,  dw2};
+          if (isa == Isa::kReference) wanted = got;
+          // Slopes are rounded to bf16 where both operands are: 2^-8 of sums of at most `tokens` of them.
+          const double size = xt == DType::kBF16 && wt == DType::kBF16 ? 400 : 1;
+          for (size_t i = 0; i < got.size(); ++i)
+            expect_close(got[i], wanted[i], i < 3 ? 1 : size,
+                         std::string(isa_name(isa)) + " head output " + std::to_string(i) + " x " +
+                             dtype_name(xt) + " w " + dtype_name(wt) + " vocab " + std::to_string(vocab));
+        }
+      }
 }
 
 // Runs forward, dgrad and wgrad of one ragged problem and returns all bits.

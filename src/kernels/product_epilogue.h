@@ -31,6 +31,11 @@ LYCEUM_INLINE void store_pairs(const Sweep& s, const Sums& sums, int64_t row, in
     }
 }
 
+LYCEUM_INLINE bool activates_pairs(const Sweep& s) {
+  return s.panels == 2 && s.parts == 2 && !s.bias && s.columns >= 16 && s.activation == Activation::kSilu &&
+         s.y_type == DType::kBF16 && (!s.pre || s.pre_type == DType::kBF16);
+}
+
 // A gate and an up panel, both full, rows of bf16, SiLU, no bias: the training step's.
 LYCEUM_INLINE void activate_pair(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
   for (int64_t r = begin; r < end; ++r) {
@@ -62,9 +67,7 @@ LYCEUM_INLINE void store_rows(const Sweep& s, const Sums& sums, int64_t row, int
 }
 
 LYCEUM_INLINE void activate_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
-  if (s.panels == 2 && s.parts == 2 && !s.bias && s.columns >= 16 && s.activation == Activation::kSilu &&
-      s.y_type == DType::kBF16 && (!s.pre || s.pre_type == DType::kBF16))
-    return activate_pair(s, sums, row, begin, end);
+  if (activates_pairs(s)) return activate_pair(s, sums, row, begin, end);
   const int half = s.panels / s.parts;
   for (int64_t r = begin; r < end; ++r)
     for (int p = 0; p < half; ++p) {
@@ -93,6 +96,14 @@ LYCEUM_INLINE V interleave_high(V a, V b) {
   return __builtin_shuffle(a, b, VI{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
 }
 
+// Rows r and r + 1 of one full panel whose inputs stand in pairs.
+LYCEUM_INLINE void add_pairs(const Sweep& s, const Sums& sums, int64_t row, int64_t r, int p) {
+  float* dw = s.dw[p] + (row + r) * 16;
+  const V even = Sums::at(sums, r, p), odd = Sums::at(sums, r + 1, p);
+  store(dw, load(dw) + interleave_low(even, odd));
+  store(dw + 16, load(dw + 16) + interleave_high(even, odd));
+}
+
 // dW += C. Rows of C are inputs i, columns outputs o; physical order [i / pair][16 o][pair].
 LYCEUM_INLINE void add_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
   for (int p = 0; p < s.panels; ++p) {
@@ -100,11 +111,7 @@ LYCEUM_INLINE void add_rows(const Sweep& s, const Sums& sums, int64_t row, int64
     if (columns <= 0) break;
     float* dw = s.dw[p] + (row + begin) * 16;
     if (s.pair == 2 && columns >= 16 && (end - begin) % 2 == 0) {
-      for (int64_t r = begin; r < end; r += 2, dw += 32) {
-        const V even = Sums::at(sums, r, p), odd = Sums::at(sums, r + 1, p);
-        store(dw, load(dw) + interleave_low(even, odd));
-        store(dw + 16, load(dw + 16) + interleave_high(even, odd));
-      }
+      for (int64_t r = begin; r < end; r += 2) add_pairs(s, sums, row, r, p);
       continue;
     }
     if (s.pair == 1) {
@@ -172,6 +179,38 @@ static void combine_rows(int64_t begin, int64_t end, int64_t width, const int32_
       if (residual.data) sum += load_some(residual.data, residual.type, t * residual.stride + i, width - i);
       store_some(y.data, y.type, t * y.stride + i, sum, width - i);
     }
+}
+
+static double log_sum_exp_row(const float* z, int64_t n, float scale) {
+  V most = splat(-__builtin_inff());
+  int64_t v = 0;
+  for (; v + 16 <= n; v += 16) {
+    const V x = load(z + v) * scale;
+    most = x > most ? x : most;
+  }
+  float top = -__builtin_inff();
+  for (int i = 0; i < 16; ++i) top = most[i] > top ? most[i] : top;
+  for (int64_t i = v; i < n; ++i) top = z[i] * scale > top ? z[i] * scale : top;
+  V sum[2] = {};
+  for (v = 0; v + 32 <= n; v += 32) {
+    sum[0] += exponential(load(z + v) * scale - top);
+    sum[1] += exponential(load(z + v + 16) * scale - top);
+  }
+  for (; v < n; v += 16) {
+    const V e = exponential(load_some(z + v, n - v) * scale - top);
+    for (int64_t i = 0; i < 16 && v + i < n; ++i) sum[0][i] += e[i];
+  }
+  double total = 0;
+  for (int i = 0; i < 16; ++i) total += static_cast<double>(sum[0][i]) + static_cast<double>(sum[1][i]);
+  return static_cast<double>(top) + __builtin_log(total);
+}
+
+static void head_slopes_row(const float* z, int64_t n, float scale, float logsumexp, float factor,
+                            void* slopes, DType type, int64_t at) {
+  for (int64_t v = 0; v < n; v += 16) {
+    const V p = exponential(load_some(z + v, n - v) * scale - logsumexp);
+    store_some(slopes, type, at + v, p * factor, n - v);
+  }
 }
 
 }  // namespace

@@ -13,23 +13,31 @@ LYCEUM_INLINE __mmask32 first_words(int64_t count) {
   return count >= 32 ? 0xffffffffu : count <= 0 ? 0u : (1u << count) - 1u;
 }
 
+// Eight rows side by side, so that stores fill whole lines of one tile one after the other.
 static void pack_rows_tiles(const PackRows& p, void* a, int64_t) {
+  constexpr int64_t kRows = 8;
   int64_t k_all = 0;
   for (int i = 0; i < p.segments; ++i) k_all += p.segment[i].padded;
-  for (int64_t r = 0; r < (p.rows + 31) / 32 * 32; ++r) {
+  const bf16* x = static_cast<const bf16*>(p.x.data);
+  for (int64_t r = 0; r < (p.rows + 31) / 32 * 32; r += kRows) {
     char* to = static_cast<char*>(a) + (r / 32 * 32 * k_all + r % 32 * 32) * 2;
-    if (r >= p.rows) {
-      for (int64_t k = 0; k < k_all; k += 32, to += 2048) _mm512_store_si512(to, _mm512_setzero_si512());
-      continue;
+    const bf16* row[kRows];
+    __mmask32 exists[kRows];
+    for (int64_t j = 0; j < kRows; ++j) {
+      exists[j] = r + j < p.rows ? 0xffffffffu : 0u;
+      row[j] = r + j < p.rows ? x + source_row(p.gather, p.first + r + j) * p.x.stride : x;
     }
-    const bf16* row = static_cast<const bf16*>(p.x.data) + source_row(p.gather, p.first + r) * p.x.stride;
     for (int i = 0; i < p.segments; ++i) {
-      const bf16* from = row + p.segment[i].begin;
-      const int64_t width = p.segment[i].width;
+      const int64_t begin = p.segment[i].begin, width = p.segment[i].width;
       int64_t k = 0;
-      for (; k + 32 <= width; k += 32, to += 2048) _mm512_store_si512(to, _mm512_loadu_si512(from + k));
+      if (r + kRows <= p.rows)
+        for (; k + 32 <= width; k += 32, to += 2048)
+          for (int64_t j = 0; j < kRows; ++j)
+            _mm512_store_si512(to + 64 * j, _mm512_loadu_si512(row[j] + begin + k));
       for (; k < p.segment[i].padded; k += 32, to += 2048)
-        _mm512_store_si512(to, _mm512_maskz_loadu_epi16(first_words(width - k), from + k));
+        for (int64_t j = 0; j < kRows; ++j)
+          _mm512_store_si512(
+              to + 64 * j, _mm512_maskz_loadu_epi16(first_words(width - k) & exists[j], row[j] + begin + k));
     }
   }
 }

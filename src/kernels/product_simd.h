@@ -8,6 +8,7 @@
 #endif
 
 #define LYCEUM_INLINE static inline __attribute__((always_inline))
+#define LYCEUM_METHOD inline __attribute__((always_inline))
 
 namespace lyceum::kernels {
 namespace {

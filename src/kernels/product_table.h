@@ -107,6 +107,11 @@ struct ProductTable {
                               float* dscale);
   void (*combine)(int64_t begin, int64_t end, int64_t width, const int32_t* first, const int32_t* slot,
                   ConstRows out, ConstRows residual, Rows y);
+  // log sum exp(scale * z) of a row.
+  double (*log_sum_exp)(const float* z, int64_t n, float scale);
+  // slopes[at + v] = factor * exp(scale * z[v] - logsumexp)
+  void (*head_slopes)(const float* z, int64_t n, float scale, float logsumexp, float factor, void* slopes,
+                      DType type, int64_t at);
 };
 
 extern const ProductTable kProductsAvx2, kProductsAvx512, kProductsAvx512Bf16, kProductsAmx,

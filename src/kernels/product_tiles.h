@@ -4,8 +4,8 @@
 //
 // A is packed as [rows / 32][k / 32][2][16 rows][32 k], B as panels [k / 2][16][2]: every tile is 1 KiB of
 // contiguous memory. A block stays in L2, panels stream through it once. The whole k runs in registers; while
-// the tiles of one block multiply, the sums of the block before are finished by the vector units (unit by
-// unit between the k steps), and the panels of the next sweep are prefetched.
+// the tiles of one block multiply, the sums of the block before are finished by the vector units (row by row
+// between the tile instructions), and the panels of the next sweep are prefetched.
 //
 // The first kResident steps of both panels (32 KiB) stay in L1 for all rows; everything else is loaded with
 // the hint that it will not be used again (tileloaddt1), or it would push them out: at k = 512 a sweep
@@ -20,7 +20,6 @@ namespace {
 
 constexpr int64_t kTile = 1024;       // bytes
 constexpr int64_t kTileRows = 32;     // of a block
-constexpr int64_t kUnits = 8;         // pieces of work between the k steps: four rows each
 constexpr int64_t kBlockSums = 1024;  // floats
 constexpr int64_t kResident = 16;     // steps of the panels that stay in L1
 
@@ -59,27 +58,83 @@ struct Pending {
   int64_t row = 0, rows = 0;
 };
 
-static __attribute__((noinline)) void finish_unit(const Sweep& s, const Pending& pending, int64_t unit) {
-  const int64_t begin = 4 * unit, end = begin + 4 < pending.rows ? begin + 4 : pending.rows;
-  if (begin < end) finish_rows(s, Sums{pending.c, 512}, pending.row, begin, end);
+static __attribute__((noinline)) void finish_block(const Sweep& s, const Pending& p) {
+  if (p.rows > 0) finish_rows(s, Sums{p.c, 512}, p.row, 0, p.rows);
 }
 
+// What is done with a whole block of sums whose columns are full, cheap enough to stand between the tile
+// instructions; kGeneral is everything else.
+enum class Finish { kGeneral, kStoreBf16, kStoreF32, kActivate, kAdd };
+
+LYCEUM_INLINE Finish finish_of(const Sweep& s) {
+  if (s.panels != 2 || s.bias) return Finish::kGeneral;
+  switch (s.epilogue) {
+    case Epilogue::kStore:
+      if (s.columns < 32) return Finish::kGeneral;
+      return s.y_type == DType::kBF16 ? Finish::kStoreBf16 : Finish::kStoreF32;
+    case Epilogue::kActivate:
+      return activates_pairs(s) ? Finish::kActivate : Finish::kGeneral;
+    case Epilogue::kWeightGradient:
+      return s.pair == 2 && s.columns >= 32 ? Finish::kAdd : Finish::kGeneral;
+  }
+  return Finish::kGeneral;
+}
+
+// Finishes the rows of a pending block one by one (two by two for kAdd), evenly over the slots of the k loop.
+// The processor looks only a few tile instructions ahead, so vector work overlaps with tiles only when it is
+// mixed in finely.
+template <Finish kFinish>
+struct Mixer {
+  const Sweep& s;
+  const Pending& pending;
+  int64_t due = 0, per_slot, done;
+
+  LYCEUM_METHOD Mixer(const Sweep& sweep, const Pending& p, int64_t slots)
+      : s(sweep),
+        pending(p),
+        per_slot(slots > 0 ? kTileRows * 256 / slots + 1 : 0),
+        done(p.rows == kTileRows ? 0 : kTileRows) {}
+  LYCEUM_METHOD void row() {
+    const Sums sums{pending.c, 512};
+    if (kFinish == Finish::kStoreBf16) store_pairs<bf16>(s, sums, pending.row, done, done + 1);
+    if (kFinish == Finish::kStoreF32) store_pairs<float>(s, sums, pending.row, done, done + 1);
+    if (kFinish == Finish::kActivate) activate_pair(s, sums, pending.row, done, done + 1);
+    if (kFinish == Finish::kAdd) {
+      add_pairs(s, sums, pending.row, done, 0);
+      add_pairs(s, sums, pending.row, done, 1);
+      ++done;
+    }
+    ++done;
+  }
+  LYCEUM_METHOD void slot() {
+    if (kFinish == Finish::kGeneral) return;
+    due += per_slot;
+    while (done < kTileRows && done * 256 < due) row();
+  }
+  LYCEUM_METHOD void rest() {
+    while (kFinish != Finish::kGeneral && done < kTileRows) row();
+  }
+};
+
 // Sums += A B over 32 k.
-template <class T, bool kTall, bool kWide, bool kStays>
-LYCEUM_INLINE void multiply_step(const char* a, const char* b0, const char* b1, PrefetchWalk& prefetch) {
+template <class T, bool kTall, bool kWide, bool kStays, class Work>
+LYCEUM_INLINE void multiply_step(const char* a, const char* b0, const char* b1, PrefetchWalk& prefetch,
+                                 Work& work) {
   kStays ? T::template load<6>(b0) : T::template stream<6>(b0);
   T::template stream<4>(a);
   T::template dot<0, 4, 6>();
+  work.slot();
   if (kWide) kStays ? T::template load<7>(b1) : T::template stream<7>(b1);
   walk(prefetch);
   if (kWide) T::template dot<1, 4, 7>();
   if (kTall) T::template stream<5>(a + kTile);
   if (kTall) T::template dot<2, 5, 6>();
+  work.slot();
   if (kTall && kWide) T::template dot<3, 5, 7>();
 }
 
 // One block: kTall 32 rows, else 16; kWide two panels, else one.
-template <class T, bool kTall, bool kWide>
+template <class T, bool kTall, bool kWide, Finish kFinish>
 static void multiply_block(const Sweep& s, const char* a, int64_t steps, float* c, const Pending& pending,
                            PrefetchWalk& prefetch) {
   const char *b0 = static_cast<const char*>(s.panel[0]), *b1 = static_cast<const char*>(s.panel[1]);
@@ -87,39 +142,62 @@ static void multiply_block(const Sweep& s, const char* a, int64_t steps, float* 
   if (kWide) T::template zero<1>();
   if (kTall) T::template zero<2>();
   if (kTall && kWide) T::template zero<3>();
-  for (int64_t unit = 0, step = 0; unit < kUnits; ++unit) {
-    const int64_t end = (unit + 1) * steps / kUnits, resident = end < kResident ? end : kResident;
-    for (; step < resident; ++step, a += 2 * kTile, b0 += kTile, b1 += kTile)
-      multiply_step<T, kTall, kWide, true>(a, b0, b1, prefetch);
-    for (; step < end; ++step, a += 2 * kTile, b0 += kTile, b1 += kTile)
-      multiply_step<T, kTall, kWide, false>(a, b0, b1, prefetch);
-    if (pending.rows > 0) finish_unit(s, pending, unit);
-  }
+  Mixer<kFinish> work(s, pending, 2 * steps);
+  const int64_t resident = steps < kResident ? steps : kResident;
+  int64_t step = 0;
+  for (; step < resident; ++step, a += 2 * kTile, b0 += kTile, b1 += kTile)
+    multiply_step<T, kTall, kWide, true>(a, b0, b1, prefetch, work);
+  for (; step < steps; ++step, a += 2 * kTile, b0 += kTile, b1 += kTile)
+    multiply_step<T, kTall, kWide, false>(a, b0, b1, prefetch, work);
   T::template store<0>(c);
   if (kWide) T::template store<1>(c + 512);
   if (kTall) T::template store<2>(c + 256);
   if (kTall && kWide) T::template store<3>(c + 768);
+  work.rest();
+}
+
+template <class T, Finish kFinish>
+static void sweep_tiles_as(const Sweep& s, float* scratch) {
+  const int64_t steps = s.k / 32;
+  PrefetchWalk prefetch = start_walk(s.prefetch, steps * ((s.rows + kTileRows - 1) / kTileRows));
+  const char* a = static_cast<const char*>(s.a);
+  const Pending none;
+  Pending pending;
+  int64_t row = 0;
+  for (; kFinish != Finish::kGeneral && row + kTileRows <= s.rows; row += kTileRows) {
+    float* c = scratch + row / kTileRows % 2 * kBlockSums;
+    multiply_block<T, true, true, kFinish>(s, a + row * s.k * 2, steps, c, pending, prefetch);
+    pending = {c, row, kTileRows};
+  }
+  finish_block(s, pending);
+  for (; row < s.rows; row += kTileRows) {
+    const int64_t left = s.rows - row;
+    const char* block = a + row * s.k * 2;
+    if (s.panels == 2 && left > 16)
+      multiply_block<T, true, true, Finish::kGeneral>(s, block, steps, scratch, none, prefetch);
+    else if (s.panels == 2)
+      multiply_block<T, false, true, Finish::kGeneral>(s, block, steps, scratch, none, prefetch);
+    else if (left > 16)
+      multiply_block<T, true, false, Finish::kGeneral>(s, block, steps, scratch, none, prefetch);
+    else multiply_block<T, false, false, Finish::kGeneral>(s, block, steps, scratch, none, prefetch);
+    finish_block(s, {scratch, row, left < kTileRows ? left : kTileRows});
+  }
 }
 
 template <class T>
 static void sweep_tiles(const Sweep& s, float* scratch) {
-  const int64_t steps = s.k / 32, blocks = (s.rows + kTileRows - 1) / kTileRows;
-  PrefetchWalk prefetch = start_walk(s.prefetch, steps * blocks);
-  Pending pending;
-  for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t row = block * kTileRows, left = s.rows - row;
-    const char* a = static_cast<const char*>(s.a) + row * s.k * 2;
-    float* c = scratch + (block & 1) * kBlockSums;
-    if (s.panels == 2) {
-      if (left > 16) multiply_block<T, true, true>(s, a, steps, c, pending, prefetch);
-      else multiply_block<T, false, true>(s, a, steps, c, pending, prefetch);
-    } else {
-      if (left > 16) multiply_block<T, true, false>(s, a, steps, c, pending, prefetch);
-      else multiply_block<T, false, false>(s, a, steps, c, pending, prefetch);
-    }
-    pending = {c, row, left < kTileRows ? left : kTileRows};
+  switch (finish_of(s)) {
+    case Finish::kStoreBf16:
+      return sweep_tiles_as<T, Finish::kStoreBf16>(s, scratch);
+    case Finish::kStoreF32:
+      return sweep_tiles_as<T, Finish::kStoreF32>(s, scratch);
+    case Finish::kActivate:
+      return sweep_tiles_as<T, Finish::kActivate>(s, scratch);
+    case Finish::kAdd:
+      return sweep_tiles_as<T, Finish::kAdd>(s, scratch);
+    case Finish::kGeneral:
+      return sweep_tiles_as<T, Finish::kGeneral>(s, scratch);
   }
-  for (int64_t unit = 0; unit < kUnits && pending.rows > 0; ++unit) finish_unit(s, pending, unit);
 }
 
 // The loop of multiply_block over 8 KiB that stay in L1, 64 k steps a turn.

@@ -67,6 +67,8 @@ constinit const ProductTable kProductsAmx = {
     .peak_flops = kTilesPeakFlops,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
+    .log_sum_exp = log_sum_exp_row,
+    .head_slopes = head_slopes_row,
 };
 
 }  // namespace lyceum::kernels

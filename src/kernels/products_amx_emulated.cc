@@ -82,6 +82,8 @@ constinit const ProductTable kProductsAmxEmulated = {
     .peak_flops = kTilesPeakFlops,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
+    .log_sum_exp = log_sum_exp_row,
+    .head_slopes = head_slopes_row,
 };
 
 }  // namespace lyceum::kernels

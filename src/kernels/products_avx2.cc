@@ -65,6 +65,8 @@ constinit const ProductTable kProductsAvx2 = {
     .peak_flops = kVectorPeakFlops<Fma256>,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
+    .log_sum_exp = log_sum_exp_row,
+    .head_slopes = head_slopes_row,
 };
 
 }  // namespace lyceum::kernels

@@ -47,6 +47,8 @@ constinit const ProductTable kProductsAvx512 = {
     .peak_flops = kVectorPeakFlops<Fma512>,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
+    .log_sum_exp = log_sum_exp_row,
+    .head_slopes = head_slopes_row,
 };
 
 }  // namespace lyceum::kernels

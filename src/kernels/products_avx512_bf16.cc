@@ -76,6 +76,8 @@ constinit const ProductTable kProductsAvx512Bf16 = {
     .peak_flops = kVectorPeakFlops<Dot512>,
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
+    .log_sum_exp = log_sum_exp_row,
+    .head_slopes = head_slopes_row,
 };
 
 }  // namespace lyceum::kernels
