@@ -13,6 +13,7 @@ namespace lyceum {
 
 // one row per verb, in the order of --help
 extern const Verb kDataVerb;
+extern const Verb kTokenizerVerb;
 extern const Verb kTrainVerb;
 extern const Verb kEvalVerb;
 extern const Verb kGenerateVerb;
@@ -21,6 +22,7 @@ extern const Verb kChatVerb;
 namespace {
 const Verb kVerbs[] = {
     kDataVerb,
+    kTokenizerVerb,
     kTrainVerb,
     kEvalVerb,
     kGenerateVerb,
