@@ -27,6 +27,61 @@ std::string error_text(int code) {
   return reinterpret_cast<const char*>(text);
 }
 
+// What \\w and \\s mean to Oniguruma, the engine behind Hugging Face `tokenizers`; PCRE2's \\w knows no
+// marks, its
+// \\s knows U+180E, and its \\h is white space rather than hexadecimal digits.
+constexpr const char* kWordClass =
+    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189})";
+constexpr const char* kSpaceClass =
+    R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+constexpr const char* kNotSpaceClass =
+    R"(\x{0}-\x{8}\x{E}-\x{1F}!-\x{84}\x{86}-\x{9F}\x{A1}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}\x{2030}-\x{205E}\x{2060}-\x{2FFF}\x{3001}-\x{10FFFF})";
+constexpr const char* kHexClass = "0-9A-Fa-f";
+
+// The pattern in PCRE2's words.
+std::string translate(const std::string& pattern, const char* where) {
+  std::string out;
+  bool in_class = false;
+  size_t class_begin = 0;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    if (c == '\\' && i + 1 < pattern.size()) {
+      const char escaped = pattern[++i];
+      const char* inside = escaped == 'w' || escaped == 'W'   ? kWordClass
+                           : escaped == 's' || escaped == 'S' ? kSpaceClass
+                           : escaped == 'h' || escaped == 'H' ? kHexClass
+                                                              : nullptr;
+      const bool negative = escaped < 'a';
+      if (!inside || (in_class && negative && escaped != 'S')) (out += '\\') += escaped;
+      else if (in_class) out += negative ? kNotSpaceClass : inside;
+      else ((out += negative ? "[^" : "[") += inside) += "]";
+      continue;
+    }
+    if (in_class && pattern.compare(i, 9, "[:punct:]") == 0) {
+      out += "\\p{P}\\p{S}";
+      i += 8;
+      continue;
+    }
+    if (in_class && pattern.compare(i, 2, "[:") == 0) {  // other named classes, up to their ":]"
+      const size_t close = std::min(pattern.find(":]", i), pattern.size() - 2) + 2;
+      out += pattern.substr(i, close - i);
+      i = close - 1;
+      continue;
+    }
+    if (in_class && (c == '[' || pattern.compare(i, 2, "&&") == 0))
+      fail(ErrorKind::kUnsupported, where, "the regular expression ", pattern,
+           " has a class inside a class at byte ", i, ", which is not supported");
+    if (c == '[') {
+      in_class = true;
+      class_begin = i + (pattern.compare(i, 2, "[^") == 0 ? 2 : 1);
+    } else if (c == ']' && i != class_begin) {
+      in_class = false;
+    }
+    out += c;
+  }
+  return out;
+}
+
 }  // namespace
 
 struct Regex::State {
@@ -39,8 +94,10 @@ Regex::Regex(const std::string& pattern, const char* where) : state_(new State) 
   int error = 0;
   PCRE2_SIZE offset = 0;
   state_->pattern = pattern;
-  state_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                               PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
+  const std::string translated = translate(pattern, where);
+  // in Oniguruma's syntax ^ and $ stand at every line
+  state_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                               PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &offset, nullptr);
   if (!state_->code)
     fail(ErrorKind::kUnsupported, where, "the regular expression ", pattern,
          " does not compile: ", error_text(error), " at byte ", offset);
