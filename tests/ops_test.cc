@@ -278,7 +278,7 @@ TEST(Gradient, BalanceLossesInEveryForm) {
 // Every name given to Tape::record in src/ must have been recorded by a check above. (recomputed_block is
 // held by lyceum_goldens, which compares every gradient with and without it.)
 TEST(Gradient, ZZEveryRecordedOpHasACheck) {
-  const std::regex record("record\\(\"([a-z_0-9]+)\"");
+  const std::regex record("record\\(\\s*\"([a-z_0-9]+)\"");
   std::set<std::string> missing;
   int found = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(LYCEUM_SOURCE_DIR "/src")) {

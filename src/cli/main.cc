@@ -3,10 +3,12 @@
 // Exit codes: 0 done; 1 the work failed (one line on stderr says why); 2 the command line is wrong; 130
 // interrupted.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <new>
 
 #include "base/error.h"
+#include "base/fields.h"
 #include "cli/verb.h"
 
 namespace lyceum {
@@ -18,15 +20,19 @@ extern const Verb kTrainVerb;
 extern const Verb kEvalVerb;
 extern const Verb kGenerateVerb;
 extern const Verb kChatVerb;
+extern const Verb kBenchVerb;
 
 namespace {
 const Verb kVerbs[] = {
+    // clang-format off: one row each
     kDataVerb,
     kTokenizerVerb,
     kTrainVerb,
     kEvalVerb,
     kGenerateVerb,
     kChatVerb,
+    kBenchVerb,
+    // clang-format on
 };
 }  // namespace
 
@@ -39,6 +45,16 @@ int run(int argc, char** argv) {
   for (const Verb& verb : kVerbs)
     if (verb.add) verb.add(app);
   try {
+    if (argc > 1 && argv[1][0] != '-') {  // a misspelt verb deserves more than "a subcommand is required"
+      std::vector<std::string> names;
+      for (const Verb& verb : kVerbs) names.push_back(verb.name);
+      if (std::find(names.begin(), names.end(), argv[1]) == names.end()) {
+        const std::string near = nearest_name(argv[1], names);
+        std::fprintf(stderr, "lyceum: there is no verb \"%s\"%s; lyceum --help lists them\n", argv[1],
+                     near.empty() ? "" : (", did you mean \"" + near + "\"?").c_str());
+        return 2;
+      }
+    }
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& e) {

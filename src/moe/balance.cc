@@ -42,6 +42,7 @@ BalanceForm balance_form(const std::string& name) {
 // d z / d l_{l,t,e} = 2 logsumexp p / (L T) or / (L T k)
 BalanceLosses balance_losses(Tape& tape, const std::vector<Routing>& all, const BalanceOptions& o,
                              double weight) {
+  const Tape::Span span(tape, "balance_losses");
   std::vector<Routing> routings;
   for (const Routing& r : all)
     if (r.probs && r.tokens > 0) routings.push_back(r);

@@ -1,10 +1,29 @@
 #include "tensor/tape.h"
 
+#include <chrono>
 #include <cstring>
 
 #include "kernels/rowwise.h"
 
 namespace lyceum {
+
+Profile::Row& Profile::row(const char* op) {
+  for (Row& r : rows)
+    if (r.op == op) return r;
+  rows.push_back({op});
+  return rows.back();
+}
+
+double Tape::Span::now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void Tape::Span::close() {
+  Profile::Row& row = profile_->row(op_);
+  ++row.calls;
+  row.forward_seconds += now() - begin_;
+  row.forward_flops += flops_;
+}
 
 Tape::Target Tape::accumulating(const Tensor& x) {
   Tensor::Body*& gradient = x.body_->gradient;
@@ -48,7 +67,13 @@ void Tape::backward() {
       const Node& node;
       ~Guard() { node.destroy(node.closure); }
     } guard{node};
+    const double begin = profile_ ? Span::now() : 0;
     node.run(node.closure);
+    if (profile_) {
+      Profile::Row& row = profile_->row(node.op);
+      row.backward_seconds += Span::now() - begin;
+      row.backward_flops += node.flops;
+    }
   }
   recording_ = true;
   clear();

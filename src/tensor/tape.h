@@ -11,6 +11,7 @@
 #pragma once
 
 #include <new>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -18,6 +19,19 @@
 #include "tensor/tensor.h"
 
 namespace lyceum {
+
+// Where the time of a step goes, op by op. Filled by tapes that were given one; thread: the one that runs the
+// tape.
+struct Profile {
+  struct Row {
+    std::string op;
+    int64_t calls = 0;
+    double forward_seconds = 0, backward_seconds = 0;
+    double forward_flops = 0, backward_flops = 0;  // of products; 0 where memory is what counts
+  };
+  std::vector<Row> rows;  // in order of first appearance
+  Row& row(const char* op);
+};
 
 class Tape {
  public:
@@ -28,15 +42,41 @@ class Tape {
 
   bool recording() const { return recording_; }
 
-  // Keeps `backward` (called once, without arguments) until backward() or clear(). `op` must be a literal.
+  // Measures from here on into `profile` (null: no more).
+  void measure(Profile* profile) { profile_ = profile; }
+  Profile* profile() const { return profile_; }
+  // Stands at the head of an op: measures its forward while it lives. flops: of its products, forward.
+  class Span {
+   public:
+    Span(const Tape& tape, const char* op, double flops = 0)
+        : profile_(tape.profile_), op_(op), flops_(flops) {
+      if (profile_) begin_ = now();
+    }
+    ~Span() {
+      if (profile_) close();
+    }
+    Span(const Span&) = delete;
+    Span& operator=(const Span&) = delete;
+
+   private:
+    friend class Tape;
+    static double now();  // seconds
+    void close();
+    Profile* profile_;
+    const char* op_;
+    double flops_, begin_ = 0;
+  };
+
+  // Keeps `backward` (called once, without arguments) until backward() or clear(). `op` must be a literal;
+  // flops: of the products in `backward`.
   template <class F>
-  void record(const char* op, F&& backward) {
+  void record(const char* op, F&& backward, double flops = 0) {
     if (!recording_) return;
     using Closure = std::decay_t<F>;
     void* memory = arena(sizeof(Closure), alignof(Closure));
     new (memory) Closure(std::forward<F>(backward));
     nodes_.push_back({op, [](void* p) { (*static_cast<Closure*>(p))(); },
-                      [](void* p) { static_cast<Closure*>(p)->~Closure(); }, memory});
+                      [](void* p) { static_cast<Closure*>(p)->~Closure(); }, memory, flops});
   }
 
   // A gradient buffer of x: same shape and dtype. If `add`, it holds a sum already; else it must be
@@ -64,10 +104,12 @@ class Tape {
     void (*run)(void*);
     void (*destroy)(void*);
     void* closure;
+    double flops;
   };
   void* arena(size_t bytes, size_t alignment);
 
   bool recording_;
+  Profile* profile_ = nullptr;
   std::vector<Node> nodes_;
   std::vector<Tensor> chunks_;  // u8
   size_t chunk_ = 0, used_ = 0;

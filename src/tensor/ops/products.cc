@@ -34,22 +34,27 @@ Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b) {
 // dx = dy W,  dW += dy^T x,  db += sum_rows dy
 Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b, DType type) {
   const int64_t rows = x.rows(), in = x.width(), out = w.shape[w.shape.rank - 2];
+  const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);
+  const Tape::Span span(tape, type == DType::kF32 && x.type() != type ? "linear_f32" : "linear", flops);
   check(in == w.layout.k, "linear", w.name, " wants rows of ", w.layout.k, ", found ", x.shape().text());
   Tensor y({rows, out}, type);
   const Tensor first = one_group(rows);
   kernels::product({1, first.i32()}, x.as_rows(), nullptr, with_bias(w, b), y.as_rows());
   if (tape.recording())
-    tape.record("linear", [&tape, x, y, &w, b, first] {
-      const Tensor dy = tape.take(y);
-      if (!dy) return;
-      const Groups group{1, first.i32()};
-      const Tape::Target dx = tape.accumulating(x);
-      kernels::product_dgrad(group, dy.as_rows(), nullptr, w.weights(), dx.buffer.as_rows(), dx.add);
-      if (w.grad)
-        kernels::product_wgrad(group, dy.as_rows(), nullptr, x.as_rows(), nullptr, w.layout, w.grad.f32(),
-                               w.layout.size());
-      if (b && b->grad) kernels::bias_gradient(group, dy.as_rows(), dy.width(), b->grad.f32());
-    });
+    tape.record(
+        "linear",
+        [&tape, x, y, &w, b, first] {
+          const Tensor dy = tape.take(y);
+          if (!dy) return;
+          const Groups group{1, first.i32()};
+          const Tape::Target dx = tape.accumulating(x);
+          kernels::product_dgrad(group, dy.as_rows(), nullptr, w.weights(), dx.buffer.as_rows(), dx.add);
+          if (w.grad)
+            kernels::product_wgrad(group, dy.as_rows(), nullptr, x.as_rows(), nullptr, w.layout, w.grad.f32(),
+                                   w.layout.size());
+          if (b && b->grad) kernels::bias_gradient(group, dy.as_rows(), dy.width(), b->grad.f32());
+        },
+        2 * flops);
   return y;
 }
 
@@ -58,23 +63,34 @@ Tensor attention(Tape& tape, const Tensor& q, const Tensor& k, const Tensor& v,
   check_shape(q, {-1, shape.n_heads * shape.d_head}, "attention: q");
   check_shape(k, {-1, shape.n_kv_heads * shape.d_head}, "attention: k");
   check_shape(v, {k.rows(), shape.n_kv_heads * shape.d_value}, "attention: v");
+  double pairs = 0;  // query-key pairs of the causal triangle
+  for (int64_t i = 0; i < shape.sequences; ++i) {
+    const double n = shape.q_offsets[i + 1] - shape.q_offsets[i],
+                 m = shape.k_offsets[i + 1] - shape.k_offsets[i];
+    pairs += shape.causal ? n * (m - (n - 1) / 2) : n * m;
+  }
+  const double flops = 2 * pairs * static_cast<double>(shape.n_heads * (shape.d_head + shape.d_value));
+  const Tape::Span span(tape, "attention", flops);
   Tensor out({q.rows(), shape.n_heads * shape.d_value}, q.type());
   Tensor logsumexp;
   if (tape.recording()) logsumexp = Tensor({q.rows(), shape.n_heads}, DType::kF32);
   kernels::attention(shape, q.as_rows(), k.as_rows(), v.as_rows(), out.as_rows(),
                      logsumexp ? logsumexp.f32() : nullptr);
   if (tape.recording())
-    tape.record("attention", [&tape, q, k, v, out, logsumexp, shape] {
-      const Tensor dout = tape.take(out);
-      if (!dout) return;
-      Tensor dq(q.shape(), q.type()), dk(k.shape(), k.type()), dv(v.shape(), v.type());
-      kernels::attention_gradient(shape, q.as_rows(), k.as_rows(), v.as_rows(), out.as_rows(),
-                                  logsumexp.f32(), dout.as_rows(), dq.as_rows(), dk.as_rows(), dv.as_rows(),
-                                  nullptr);
-      tape.pass(q, dq);
-      tape.pass(k, dk);
-      tape.pass(v, dv);
-    });
+    tape.record(
+        "attention",
+        [&tape, q, k, v, out, logsumexp, shape] {
+          const Tensor dout = tape.take(out);
+          if (!dout) return;
+          Tensor dq(q.shape(), q.type()), dk(k.shape(), k.type()), dv(v.shape(), v.type());
+          kernels::attention_gradient(shape, q.as_rows(), k.as_rows(), v.as_rows(), out.as_rows(),
+                                      logsumexp.f32(), dout.as_rows(), dq.as_rows(), dk.as_rows(),
+                                      dv.as_rows(), nullptr);
+          tape.pass(q, dq);
+          tape.pass(k, dk);
+          tape.pass(v, dv);
+        },
+        2.5 * flops);
   return out;
 }
 
@@ -96,6 +112,8 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
         slots.n_experts, " experts and rows of ", d_model);
   const Groups groups{slots.n_experts, slots.group_first.i32()};
   const DType type = x.type();
+  const double flops = 2.0 * static_cast<double>(n_slots) * static_cast<double>((parts + 1) * d_ff * d_model);
+  const Tape::Span span(tape, "routed_feed_forward", flops);
 
   Tensor slot_gate;  // [slots]: the gate of each slot
   if (gate) {
@@ -123,49 +141,53 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
                    y.as_rows());
   if (!tape.recording()) return y;
 
-  tape.record("routed_feed_forward", [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, parts, d_ff,
-                                      d_model, type] {
-    const Tensor dy = tape.take(y);
-    if (!dy) return;
-    const Groups groups{slots.n_experts, slots.group_first.i32()};
-    const int32_t* token = slots.token.i32();
-    const float* scale = gate ? slot_gate.f32() : nullptr;
-    Tensor du({n_slots, d_ff}, type), dpre({n_slots, parts * d_ff}, type), hidden({n_slots, d_ff}, type);
-    Tensor dslot_gate;
-    if (gate) dslot_gate = Tensor({n_slots}, DType::kF32);
-    kernels::product_dgrad(groups, dy.as_rows(), token, w.down->weights(), du.as_rows());
-    kernels::activation_gradient(n_slots, d_ff, parts, w.activation, scale, pre.as_rows(), du.as_rows(),
-                                 dpre.as_rows(), hidden.as_rows(), gate ? dslot_gate.f32() : nullptr);
-    if (w.down->grad)
-      kernels::product_wgrad(groups, dy.as_rows(), token, hidden.as_rows(), nullptr, w.down->layout,
-                             w.down->grad.f32(), w.down->layout.size());
-    if (w.up->grad)
-      kernels::product_wgrad(groups, dpre.as_rows(), nullptr, x.as_rows(), token, w.up->layout,
-                             w.up->grad.f32(), w.up->layout.size());
-    if (w.up_bias && w.up_bias->grad)
-      kernels::bias_gradient(groups, dpre.as_rows(), parts * d_ff, w.up_bias->grad.f32());
-    if (w.down_bias) {  // db[e] += g dy_t,  dg_s += dy_t . b[e]
-      const std::vector<float> rows = dy.to_floats();
-      for (int64_t e = 0; e < slots.n_experts; ++e)
-        for (int64_t s = groups.first[e]; s < groups.first[e + 1]; ++s)
-          for (int64_t i = 0; i < d_model; ++i) {
-            const float d = rows[static_cast<size_t>(token[s] * d_model + i)];
-            if (w.down_bias->grad) w.down_bias->grad.f32()[e * d_model + i] += (scale ? scale[s] : 1.0f) * d;
-            if (gate) dslot_gate.f32()[s] += d * w.down_bias->value.f32()[e * d_model + i];
-          }
-    }
-    Tensor dx_slot({n_slots, d_model}, type);
-    kernels::product_dgrad(groups, dpre.as_rows(), nullptr, w.up->weights(), dx_slot.as_rows());
-    const Tape::Target dx = tape.accumulating(x);
-    kernels::combine(slots.tokens, d_model, slots.edge_first.i32(), slots.edge_slot.i32(), dx_slot.as_rows(),
-                     dx.add ? ConstRows(dx.buffer.as_rows()) : ConstRows{}, dx.buffer.as_rows());
-    if (gate) {
-      const Tape::Target dgate = tape.accumulating(gate);
-      if (!dgate.add) dgate.buffer.set_zero();
-      for (int64_t s = 0; s < n_slots; ++s)
-        dgate.buffer.f32()[slots.slot_edge.i32()[s]] += dslot_gate.f32()[s];
-    }
-  });
+  tape.record(
+      "routed_feed_forward",
+      [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, parts, d_ff, d_model, type] {
+        const Tensor dy = tape.take(y);
+        if (!dy) return;
+        const Groups groups{slots.n_experts, slots.group_first.i32()};
+        const int32_t* token = slots.token.i32();
+        const float* scale = gate ? slot_gate.f32() : nullptr;
+        Tensor du({n_slots, d_ff}, type), dpre({n_slots, parts * d_ff}, type), hidden({n_slots, d_ff}, type);
+        Tensor dslot_gate;
+        if (gate) dslot_gate = Tensor({n_slots}, DType::kF32);
+        kernels::product_dgrad(groups, dy.as_rows(), token, w.down->weights(), du.as_rows());
+        kernels::activation_gradient(n_slots, d_ff, parts, w.activation, scale, pre.as_rows(), du.as_rows(),
+                                     dpre.as_rows(), hidden.as_rows(), gate ? dslot_gate.f32() : nullptr);
+        if (w.down->grad)
+          kernels::product_wgrad(groups, dy.as_rows(), token, hidden.as_rows(), nullptr, w.down->layout,
+                                 w.down->grad.f32(), w.down->layout.size());
+        if (w.up->grad)
+          kernels::product_wgrad(groups, dpre.as_rows(), nullptr, x.as_rows(), token, w.up->layout,
+                                 w.up->grad.f32(), w.up->layout.size());
+        if (w.up_bias && w.up_bias->grad)
+          kernels::bias_gradient(groups, dpre.as_rows(), parts * d_ff, w.up_bias->grad.f32());
+        if (w.down_bias) {  // db[e] += g dy_t,  dg_s += dy_t . b[e]
+          const std::vector<float> rows = dy.to_floats();
+          for (int64_t e = 0; e < slots.n_experts; ++e)
+            for (int64_t s = groups.first[e]; s < groups.first[e + 1]; ++s)
+              for (int64_t i = 0; i < d_model; ++i) {
+                const float d = rows[static_cast<size_t>(token[s] * d_model + i)];
+                if (w.down_bias->grad)
+                  w.down_bias->grad.f32()[e * d_model + i] += (scale ? scale[s] : 1.0f) * d;
+                if (gate) dslot_gate.f32()[s] += d * w.down_bias->value.f32()[e * d_model + i];
+              }
+        }
+        Tensor dx_slot({n_slots, d_model}, type);
+        kernels::product_dgrad(groups, dpre.as_rows(), nullptr, w.up->weights(), dx_slot.as_rows());
+        const Tape::Target dx = tape.accumulating(x);
+        kernels::combine(slots.tokens, d_model, slots.edge_first.i32(), slots.edge_slot.i32(),
+                         dx_slot.as_rows(), dx.add ? ConstRows(dx.buffer.as_rows()) : ConstRows{},
+                         dx.buffer.as_rows());
+        if (gate) {
+          const Tape::Target dgate = tape.accumulating(gate);
+          if (!dgate.add) dgate.buffer.set_zero();
+          for (int64_t s = 0; s < n_slots; ++s)
+            dgate.buffer.f32()[slots.slot_edge.i32()[s]] += dslot_gate.f32()[s];
+        }
+      },
+      2 * flops);
   return y;
 }
 
@@ -190,21 +212,26 @@ LogProb linear_log_prob(Tape& tape, const Tensor& x, Parameter& w, float scale,
         " rows, ", targets.size(), " targets");
   for (int32_t id : targets)
     check(id < w.layout.n, "linear_log_prob", "target ", id, " is outside the vocabulary of ", w.layout.n);
+  const double flops = 2.0 * static_cast<double>(tokens) * static_cast<double>(w.layout.n * w.layout.k);
+  const Tape::Span span(tape, "linear_log_prob", flops);
   LogProb out{Tensor({tokens}, DType::kF32), Tensor({tokens}, DType::kF32)};
   kernels::linear_log_prob(tokens, x.as_rows(), w.weights(), scale, targets.data(), out.log_prob.f32(),
                            out.logsumexp.f32(), nullptr);
   if (tape.recording())
-    tape.record("linear_log_prob", [&tape, x, &w, scale, &targets, out, tokens] {
-      Tensor dlog_prob = tape.take(out.log_prob);
-      const Tensor dlogsumexp = tape.take(out.logsumexp);
-      if (!dlog_prob && !dlogsumexp) return;
-      if (!dlog_prob) dlog_prob = Tensor::zeros({tokens}, DType::kF32);
-      Tensor dx(x.shape(), x.type());
-      kernels::linear_log_prob_gradient(
-          tokens, x.as_rows(), w.weights(), scale, targets.data(), out.logsumexp.f32(), dlog_prob.f32(),
-          dlogsumexp ? dlogsumexp.f32() : nullptr, dx.as_rows(), w.grad ? w.grad.f32() : nullptr);
-      tape.pass(x, dx);
-    });
+    tape.record(
+        "linear_log_prob",
+        [&tape, x, &w, scale, &targets, out, tokens] {
+          Tensor dlog_prob = tape.take(out.log_prob);
+          const Tensor dlogsumexp = tape.take(out.logsumexp);
+          if (!dlog_prob && !dlogsumexp) return;
+          if (!dlog_prob) dlog_prob = Tensor::zeros({tokens}, DType::kF32);
+          Tensor dx(x.shape(), x.type());
+          kernels::linear_log_prob_gradient(
+              tokens, x.as_rows(), w.weights(), scale, targets.data(), out.logsumexp.f32(), dlog_prob.f32(),
+              dlogsumexp ? dlogsumexp.f32() : nullptr, dx.as_rows(), w.grad ? w.grad.f32() : nullptr);
+          tape.pass(x, dx);
+        },
+        3 * flops);
   return out;
 }
 
@@ -218,6 +245,9 @@ CrossEntropy linear_cross_entropy(Tape& tape, const Tensor& x, Parameter& w, flo
   for (int32_t id : targets)
     check(id < w.layout.n, "linear_cross_entropy", "target ", id, " is outside the vocabulary of ",
           w.layout.n);
+  const double flops = 2.0 * static_cast<double>(tokens) * static_cast<double>(w.layout.n * w.layout.k);
+  const Tape::Span span(tape, "linear_cross_entropy",
+                        tape.recording() ? 3 * flops : flops);  // gradients in the same pass
   CrossEntropy out;
   out.log_prob = Tensor({tokens}, DType::kF32);
   const Tensor logsumexp({tokens}, DType::kF32);

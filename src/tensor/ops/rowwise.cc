@@ -35,6 +35,7 @@ Tensor packed_embedding(const std::vector<int32_t>& ids, const Parameter& table,
 
 // y[t] = table[ids[t]];   dtable[ids[t]] += dy[t]
 Tensor embedding(Tape& tape, const std::vector<int32_t>& ids, Parameter& table, DType type) {
+  const Tape::Span span(tape, "embedding");
   const int64_t tokens = static_cast<int64_t>(ids.size()), vocab = table.shape[0], width = table.shape[1];
   for (int32_t id : ids)
     check(id >= 0 && id < vocab, "embedding", "token id ", id, " is outside the vocabulary of ", vocab);
@@ -68,6 +69,7 @@ Tensor embedding(Tape& tape, const std::vector<int32_t>& ids, Parameter& table, 
 
 // dx = inv * (w dy - x inv^2 mean(w dy x)),  dw = sum_rows dy x inv
 Tensor rms_norm(Tape& tape, const Tensor& x, Parameter* w, float eps) {
+  const Tape::Span span(tape, "rms_norm");
   const int64_t rows = x.rows(), width = x.width();
   if (w)
     check(w->elements() == width, "rms_norm", "weight ", w->name, " has ", w->elements(),
@@ -89,6 +91,7 @@ Tensor rms_norm(Tape& tape, const Tensor& x, Parameter* w, float eps) {
 
 // With n = (x - mean) inv:  dx = inv (w dy - mean(w dy) - n mean(w dy n)),  dw = sum dy n,  db = sum dy
 Tensor layer_norm(Tape& tape, const Tensor& x, Parameter* w, Parameter* b, float eps) {
+  const Tape::Span span(tape, "layer_norm");
   const int64_t rows = x.rows(), width = x.width();
   if (w)
     check(w->elements() == width, "layer_norm", "weight ", w->name, " has ", w->elements(),
@@ -111,6 +114,7 @@ Tensor layer_norm(Tape& tape, const Tensor& x, Parameter* w, Parameter* b, float
 
 // da += dy, db += dy: handed on without a copy
 Tensor add(Tape& tape, const Tensor& a, const Tensor& b) {
+  const Tape::Span span(tape, "add");
   check(a.shape() == b.shape() && a.type() == b.type(), "add", "operands ", a.shape().text(), " ",
         dtype_name(a.type()), " and ", b.shape().text(), " ", dtype_name(b.type()));
   Tensor y(a.shape(), a.type());
@@ -127,6 +131,7 @@ Tensor add(Tape& tape, const Tensor& a, const Tensor& b) {
 
 // dx = dy under the shape of x
 Tensor reshape(Tape& tape, const Tensor& x, Shape shape) {
+  const Tape::Span span(tape, "reshape");
   check(shape.elements() == x.elements(), "reshape", x.shape().text(), " to ", shape.text());
   Tensor y(shape, x.type());
   std::memcpy(y.data(), x.data(), x.bytes());
@@ -143,6 +148,7 @@ Tensor reshape(Tape& tape, const Tensor& x, Shape shape) {
 
 // dx = dy where |x| <= bound
 Tensor clamp(Tape& tape, const Tensor& x, float bound) {
+  const Tape::Span span(tape, "clamp");
   Tensor y(x.shape(), x.type());
   std::memcpy(y.data(), x.data(), x.bytes());
   kernels::clamp(y.elements(), bound, y.data(), y.type());
@@ -160,6 +166,7 @@ Tensor clamp(Tape& tape, const Tensor& x, float bound) {
 
 // A rotation by the angle a; its gradient is the rotation by -a.
 Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector<int32_t>& positions) {
+  const Tape::Span span(tape, "rope");
   check_shape(x, {static_cast<int64_t>(positions.size()), spec.n_heads * spec.d_head}, "rope");
   Tensor y(x.shape(), x.type());
   std::memcpy(y.data(), x.data(), x.bytes());
@@ -183,6 +190,7 @@ Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector
 
 // dx = p (dp - sum(p dp))
 Tensor softmax(Tape& tape, const Tensor& x) {
+  const Tape::Span span(tape, "softmax");
   Tensor p(x.shape(), DType::kF32);
   kernels::softmax(x.rows(), x.width(), x.f32(), p.f32(), nullptr);
   if (tape.recording())
@@ -198,6 +206,7 @@ Tensor softmax(Tape& tape, const Tensor& x) {
 // g_j = scale p_j / S, S = sum over the chosen (1 when not renormalised):
 //   dp_j = scale / S (dg_j - sum_i dg_i p_i / S)     and without renormalising  dp_j = scale dg_j
 Tensor chosen_gates(Tape& tape, const Tensor& p, const Tensor& index, bool renormalise, float scale) {
+  const Tape::Span span(tape, "chosen_gates");
   const int64_t tokens = p.rows(), n_experts = p.width(), k = index.width();
   check_shape(index, {tokens, k}, "chosen_gates");
   constexpr float kTiny = 1e-20f;

@@ -1,0 +1,174 @@
+// `lyceum bench`: how fast this machine is at what training does, and where the time of a step goes.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/threads.h"
+#include "cli/verb.h"
+#include "kernels/isa.h"
+#include "models/families.h"
+#include "models/model.h"
+#include "moe/balance.h"
+#include "train/optimizer.h"
+
+namespace lyceum {
+namespace {
+
+struct StepOptions {
+  std::string shape = "small", optimizer = "adamw";
+  int64_t sequences = 0, length = 512, micro_batches = 8, repeats = 3;
+  bool recompute = false;
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+ModelConfig shape_config(const std::string& name, int64_t* sequences) {
+  ModelConfig c;
+  if (name == "layer") {  // one layer of OLMoE-1B-7B
+    c.vocab = 4096, c.d_model = 2048, c.n_layers = 1, c.n_heads = 16, c.d_ff = 1024, c.n_experts = 64,
+    c.top_k = 8;
+    *sequences = 4;
+  } else if (name == "small") {
+    c.vocab = 16384, c.d_model = 512, c.n_layers = 8, c.n_heads = 8, c.d_ff = 256, c.n_experts = 32,
+    c.top_k = 4;
+    *sequences = 8;
+  } else {
+    c = read_model_config(read_file(name), name);
+    *sequences = 4;
+  }
+  return c;
+}
+
+// Ids with the frequencies of text (Zipf), so that embedding rows are hit as unevenly as in training.
+Batch synthetic_batch(int64_t sequences, int64_t length, int64_t vocab, uint64_t seed) {
+  Batch b;
+  const RandomKey key(seed);
+  const int64_t tokens = sequences * length;
+  for (int64_t t = 0; t < tokens; ++t) {
+    const double u = key.uniform(static_cast<uint64_t>(t));
+    b.ids.push_back(static_cast<int32_t>(
+        std::min<double>(static_cast<double>(vocab) - 1, std::pow(static_cast<double>(vocab), u) - 1)));
+    b.positions.push_back(static_cast<int32_t>(t % length));
+    b.domains.push_back(0);
+    b.weights.push_back(1.0f / static_cast<float>(tokens));
+    if (t % length == 0) b.offsets.push_back(static_cast<int32_t>(t));
+  }
+  b.offsets.push_back(static_cast<int32_t>(tokens));
+  b.targets.assign(b.ids.begin() + 1, b.ids.end());
+  b.targets.push_back(0);
+  return b;
+}
+
+void micro_step(const Model& model, const Batch& batch, bool recompute, Profile* profile) {
+  Tape tape(true);
+  tape.measure(profile);
+  Context c{tape, batch, Phase::kTraining, RandomKey(1), model.weight_type()};
+  const Model::Output out = model.forward(c, recompute);
+  balance_losses(tape, out.routings, {}, 1);
+  ops::linear_cross_entropy(tape, out.hidden, model.head(), 1, batch.targets, batch.weights, 0);
+  tape.backward();
+}
+
+void print_profile(const Profile& profile, double steps, double total, double flops) {
+  std::printf("%-22s %8s %12s %12s %8s %12s %12s\n", "op", "calls", "forward ms", "backward ms", "share",
+              "fwd TFLOP/s", "bwd TFLOP/s");
+  std::vector<Profile::Row> rows = profile.rows;
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+    return a.forward_seconds + a.backward_seconds > b.forward_seconds + b.backward_seconds;
+  });
+  double sum = 0;
+  for (const Profile::Row& r : rows) {
+    const double seconds = r.forward_seconds + r.backward_seconds;
+    sum += seconds;
+    char forward[16] = "", backward[16] = "";
+    if (r.forward_flops > 0)
+      std::snprintf(forward, sizeof forward, "%.3f", r.forward_flops / r.forward_seconds / 1e12);
+    if (r.backward_flops > 0)
+      std::snprintf(backward, sizeof backward, "%.3f", r.backward_flops / r.backward_seconds / 1e12);
+    std::printf("%-22s %8.0f %12.2f %12.2f %7.1f%% %12s %12s\n", r.op.c_str(),
+                static_cast<double>(r.calls) / steps, 1e3 * r.forward_seconds / steps,
+                1e3 * r.backward_seconds / steps, 100 * seconds / total, forward, backward);
+  }
+  std::printf("%-22s %8s %12.2f %12s %7.1f%%\n", "between ops", "", 1e3 * (total - sum) / steps, "",
+              100 * (total - sum) / total);
+  std::printf("%-22s %8s %12.2f %12s %8s %12.3f\n", "step", "", 1e3 * total / steps, "", "",
+              flops / (total / steps) / 1e12);
+}
+
+void run_step(StepOptions o) {
+  int64_t sequences = 0;
+  ModelConfig config = shape_config(o.shape, &sequences);
+  if (o.sequences > 0) sequences = o.sequences;
+  Model model(config, DType::kBF16);
+  model.initialise(RandomKey(1));
+  model.enable_gradients();
+  OptimizerOptions options;
+  options.name = o.optimizer;
+  const auto optimizer = make_optimizer(options, model.parameters());
+  const Batch batch = synthetic_batch(sequences, o.length, config.vocab, 3);
+  micro_step(model, batch, o.recompute, nullptr);
+  optimizer->step(1e-4, 1);
+  reset_pool_peak();
+
+  Profile profile;
+  std::vector<double> seconds;
+  for (int64_t r = 0; r < o.repeats; ++r) {
+    const double begin = now();
+    for (int64_t m = 0; m < o.micro_batches; ++m) micro_step(model, batch, o.recompute, &profile);
+    const double update = now();
+    const double norm = gradient_norm(model.parameters());
+    optimizer->step(1e-4, std::min(1.0, 1.0 / (norm + 1e-6)));
+    Profile::Row& row = profile.row("optimizer");
+    ++row.calls;
+    row.forward_seconds += now() - update;
+    seconds.push_back(now() - begin);
+  }
+  double total = 0, flops = 0;
+  for (double s : seconds) total += s;
+  for (const Profile::Row& r : profile.rows) flops += r.forward_flops + r.backward_flops;
+  flops /= static_cast<double>(o.repeats);
+  std::sort(seconds.begin(), seconds.end());
+  const double median = seconds[seconds.size() / 2],
+               tokens = static_cast<double>(batch.tokens() * o.micro_batches);
+  std::printf("%s, level %s, %d threads; shape %s: %lld x %lld tokens x %lld micro-batches, optimiser %s\n",
+              cpu_info().name.c_str(), isa_name(isa_level()), thread_count(), o.shape.c_str(),
+              static_cast<long long>(sequences), static_cast<long long>(o.length),
+              static_cast<long long>(o.micro_batches), o.optimizer.c_str());
+  print_profile(profile, static_cast<double>(o.repeats), total, flops);
+  std::printf("median step %.3f s (%.3f to %.3f), %.0f tokens/s, %.3f TFLOP/s; peak memory of tensors %s\n",
+              median, seconds.front(), seconds.back(), tokens / median, flops / median / 1e12,
+              human_bytes(static_cast<double>(pool_statistics().peak_bytes)).c_str());
+}
+
+void add_bench(CLI::App& root) {
+  CLI::App* bench = root.add_subcommand("bench", "how fast training is here, op by op");
+  bench->require_subcommand(1);
+  auto o = std::make_shared<StepOptions>();
+  CLI::App* step = bench->add_subcommand("step", "one training step: where its time goes");
+  step->add_option("--shape", o->shape, "small, layer, or a config.json")->capture_default_str();
+  step->add_option("--sequences", o->sequences, "of a micro-batch (the shape's own)");
+  step->add_option("--length", o->length, "tokens of a sequence")->capture_default_str();
+  step->add_option("--micro-batches", o->micro_batches, "of a step")->capture_default_str();
+  step->add_option("--repeats", o->repeats, "steps to measure")->capture_default_str();
+  step->add_option("--optimizer", o->optimizer, "which optimiser")->capture_default_str();
+  step->add_flag("--recompute", o->recompute, "keep only the inputs of blocks");
+  step->footer(
+      "Examples:\n"
+      "  lyceum bench step\n"
+      "  lyceum bench step --shape layer --repeats 5\n"
+      "  LYCEUM_ISA=avx512 lyceum bench step --micro-batches 1");
+  step->callback([o] { run_step(*o); });
+}
+
+}  // namespace
+
+extern const Verb kBenchVerb{"bench", add_bench};
+
+}  // namespace lyceum
