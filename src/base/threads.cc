@@ -71,7 +71,12 @@ class Pool {
       wake_.notify_all();
     }
     work(0);
-    while (busy_.load(std::memory_order_acquire) != 0) relax();
+    for (int turns = 0; busy_.load(std::memory_order_acquire) != 0; ++turns) {
+      if (turns < 2000)
+        relax();
+      else
+        std::this_thread::yield();  // a worker lost its core to somebody else's work: give ours away
+    }
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
