@@ -159,6 +159,10 @@ void compare_levels(double size, Body&& body) {
           const Case c{shape, x, w, gathered, groups, slots, source, gathered ? gather.data() : nullptr};
           std::vector<Result> wanted;
           for (Isa isa : runnable_isas()) {
+            const bool both_bf16 = x == DType::kBF16 && w == DType::kBF16;
+            const bool tiles_or_dots =
+                isa == Isa::kAmx || isa == Isa::kAmxEmulated || isa == Isa::kAvx512Bf16;
+            if (tiles_or_dots && !both_bf16) continue;  // falls back to a level that is compared itself
             const Level level(isa);
             const std::string what = std::string(isa_name(isa)) + " " + text(shape) + " x " + dtype_name(x) +
                                      " w " + dtype_name(w) + (gathered ? " gathered" : "");

@@ -79,10 +79,10 @@ LYCEUM_INLINE __m512i slot_words(const PackColumns& p, int64_t s, int64_t c, __m
 // 32 slots x 32 columns at a time: words of two slots are interleaved into pairs, which are then transposed.
 // unpack works within 128-bit lanes: the low half holds columns 8 l + 0..3, the high one 8 l + 4..7.
 static void pack_columns_tiles(const PackColumns& p, void* a, int64_t) {
-  for (int64_t c = 0; c < p.columns; c += 32) {
-    const __mmask32 mask = first_words(p.columns - c);
-    char* to = static_cast<char*>(a) + c * p.k * 2;
-    for (int64_t s = 0; s < p.k; s += 32, to += 2048) {
+  for (int64_t s = 0; s < p.k; s += 32)  // rows are read from left to right, 32 side by side
+    for (int64_t c = 0; c < p.columns; c += 32) {
+      const __mmask32 mask = first_words(p.columns - c);
+      char* to = static_cast<char*>(a) + c * p.k * 2 + s / 32 * 2048;
       __m512i low[16], high[16];
       for (int64_t j = 0; j < 16; ++j) {
         const __m512i x = slot_words(p, s + 2 * j, c, mask), y = slot_words(p, s + 2 * j + 1, c, mask);
@@ -97,22 +97,20 @@ static void pack_columns_tiles(const PackColumns& p, void* a, int64_t) {
         _mm512_store_si512(to + (column + 4) * 64, high[i]);
       }
     }
-  }
 }
 
 static void pack_panels_bf16(const PackColumns& p, void* panels) {
   const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
                 second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-  for (int64_t c = 0; c < p.columns; c += 32) {
-    const __mmask32 mask = first_words(p.columns - c);
-    char* to = static_cast<char*>(panels) + c * p.k * 2;
-    for (int64_t s = 0; s < p.k; s += 2, to += 64) {
+  for (int64_t s = 0; s < p.k; s += 2)
+    for (int64_t c = 0; c < p.columns; c += 32) {
+      const __mmask32 mask = first_words(p.columns - c);
+      char* to = static_cast<char*>(panels) + c * p.k * 2 + s * 32;
       const __m512i x = slot_words(p, s, c, mask), y = slot_words(p, s + 1, c, mask);
       const __m512i low = _mm512_unpacklo_epi16(x, y), high = _mm512_unpackhi_epi16(x, y);
       _mm512_store_si512(to, _mm512_permutex2var_epi64(low, first, high));
       if (c + 16 < p.columns) _mm512_store_si512(to + p.k * 32, _mm512_permutex2var_epi64(low, second, high));
     }
-  }
 }
 
 // A 1 KiB tile of a panel is [16 input pairs][16 outputs][2 inputs]. Eight of its rows are 16 inputs x 8
@@ -139,20 +137,13 @@ LYCEUM_INLINE void transpose_half_tile(const char* from, char* to) {
   }
 }
 
-static void transpose_bf16(const TransposeWeight& t, void* panels) {
-  const WeightLayout& w = t.layout;
-  const int64_t k_all = w.parts * t.k_part, panel_bytes = w.panel_size() * 2, out_bytes = k_all * 32;
-  for (int64_t part = 0; part < w.parts; ++part) {
-    char* to = static_cast<char*>(panels) + part * t.k_part * 32;
-    const char* from = static_cast<const char*>(t.weight) + part * w.n_padded() * w.k_padded() * 2;
-    for (int64_t o = 0; o < t.k_part; o += 16, from += panel_bytes, to += 512)
-      for (int p = 0; p < t.panels; ++p) {
-        const int64_t i = t.begin + 16 * p;
-        if (o < w.n_padded() && i < w.k_padded()) transpose_half_tile(from + i * 32, to + p * out_bytes);
-        else
-          for (int j = 0; j < 8; ++j) _mm512_store_si512(to + p * out_bytes + 64 * j, _mm512_setzero_si512());
-      }
-  }
+LYCEUM_INLINE void transpose_piece_avx512(const TransposePiece& p) {
+  if (p.from) return transpose_half_tile(p.from, p.to);
+  for (int j = 0; j < 8; ++j) _mm512_store_si512(p.to + 64 * j, _mm512_setzero_si512());
+}
+
+static void transpose_bf16(const TransposeWeight& t) {
+  for (int64_t i = 0; i < transpose_pieces(t); ++i) transpose_piece_avx512(transpose_piece(t, i));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ static void pack_panels_f32(const PackColumns& p, void* panels) {
 // Panels [panels][k][16 inputs] f32; k = outputs of all parts. transpose_block: 16 rows of 16 words at `from`
 // -> 16 rows at `to`, `stride` words apart.
 template <void (*transpose_block)(const uint32_t* from, uint32_t* to)>
-static void transpose_f32(const TransposeWeight& t, void* panels) {
+static void transpose_f32(const TransposeWeight& t) {
   const WeightLayout& w = t.layout;
   const int64_t k_all = w.parts * t.k_part;
   alignas(64) uint32_t in[256], out[256];
@@ -56,7 +56,7 @@ static void transpose_f32(const TransposeWeight& t, void* panels) {
       const int64_t base = w.index(part, o, 0), k = part * t.k_part + o;
       for (int p = 0; p < t.panels; ++p) {
         const int64_t i = t.begin + 16 * p;
-        float* to = static_cast<float*>(panels) + (p * k_all + k) * 16;
+        float* to = static_cast<float*>(t.to) + (p * k_all + k) * 16;
         if (w.type == DType::kF32) {
           const float* from = static_cast<const float*>(t.weight) + base + i * 16;
           if (i + 16 <= w.k) {

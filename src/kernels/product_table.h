@@ -44,6 +44,7 @@ struct TransposeWeight {
   int64_t begin;
   int panels;
   int64_t k_part;  // outputs of one part, padded
+  void* to;        // [panels][k][16]
 };
 
 // Memory that a later sweep reads: `count` pieces of `bytes`, `stride` apart.
@@ -62,6 +63,7 @@ struct Sweep {
   int panels = 0;
   DType panel_type = DType::kBF16;  // bf16: [k/2][16][2], f32: [k][16]
   Prefetch prefetch;
+  const TransposeWeight* next = nullptr;  // done during the sweep, where the level overlaps
 
   Epilogue epilogue = Epilogue::kStore;
   // kStore: y[r, 16 p + c] (+)= C + bias. kActivate: panels [0, panels / parts) are gates, the others ups.
@@ -95,7 +97,8 @@ struct ProductTable {
   void (*pack_rows)(const PackRows&, void* a, int64_t a_stride);
   void (*pack_columns)(const PackColumns&, void* a, int64_t a_stride);
   void (*pack_panels)(const PackColumns&, void* panels);  // [panels][k][16]
-  void (*transpose)(const TransposeWeight&, void* panels);
+  void (*transpose)(const TransposeWeight&);
+  bool overlaps;  // a sweep does Sweep::next beside its own work
   void (*sweep)(const Sweep&, float* scratch);
   int64_t (*scratch_floats)(int64_t rows, int64_t k);
   void (*peak)(int64_t turns);  // nothing but the product instruction (AMX: and its loads from L1)

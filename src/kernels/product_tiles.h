@@ -14,6 +14,7 @@
 #pragma once
 
 #include "kernels/product_epilogue.h"
+#include "kernels/product_pack_plain.h"
 
 namespace lyceum::kernels {
 namespace {
@@ -51,6 +52,35 @@ LYCEUM_INLINE void walk(PrefetchWalk& w) {
     }
   }
 }
+
+// Transposes the weights that the next sweep of a dgrad multiplies, piece by piece between the steps, reading
+// a few pieces ahead.
+template <class T>
+struct Transposer {
+  const TransposeWeight* t;
+  int64_t done = 0, pieces, due = 0, per_step;
+
+  LYCEUM_METHOD Transposer(const TransposeWeight* weight, int64_t steps)
+      : t(weight),
+        pieces(weight ? transpose_pieces(*weight) : 0),
+        per_step(steps > 0 ? (pieces * 256 + steps - 1) / steps : 0) {}
+  LYCEUM_METHOD void piece() {
+    constexpr int64_t kAhead = 8;
+    if (done + kAhead < pieces) {
+      const char* later = transpose_piece(*t, done + kAhead).from;
+      for (int i = 0; later && i < 8; ++i) __builtin_prefetch(later + 64 * i, 0, 3);
+    }
+    T::transpose(transpose_piece(*t, done++));
+  }
+  LYCEUM_METHOD void step() {
+    if (done >= pieces) return;
+    due += per_step;
+    while (done < pieces && done * 256 < due) piece();
+  }
+  LYCEUM_METHOD void rest() {
+    while (done < pieces) piece();
+  }
+};
 
 // Finished sums that wait for their epilogue.
 struct Pending {
@@ -116,27 +146,35 @@ struct Mixer {
   }
 };
 
+// What goes on beside the products of a whole sweep.
+template <class T>
+struct Beside {
+  PrefetchWalk prefetch;
+  Transposer<T> transposer;
+};
+
 // Sums += A B over 32 k.
 template <class T, bool kTall, bool kWide, bool kStays, class Work>
-LYCEUM_INLINE void multiply_step(const char* a, const char* b0, const char* b1, PrefetchWalk& prefetch,
+LYCEUM_INLINE void multiply_step(const char* a, const char* b0, const char* b1, Beside<T>& beside,
                                  Work& work) {
   kStays ? T::template load<6>(b0) : T::template stream<6>(b0);
   T::template stream<4>(a);
   T::template dot<0, 4, 6>();
   work.slot();
   if (kWide) kStays ? T::template load<7>(b1) : T::template stream<7>(b1);
-  walk(prefetch);
+  walk(beside.prefetch);
   if (kWide) T::template dot<1, 4, 7>();
   if (kTall) T::template stream<5>(a + kTile);
   if (kTall) T::template dot<2, 5, 6>();
   work.slot();
   if (kTall && kWide) T::template dot<3, 5, 7>();
+  beside.transposer.step();
 }
 
 // One block: kTall 32 rows, else 16; kWide two panels, else one.
 template <class T, bool kTall, bool kWide, Finish kFinish>
 static void multiply_block(const Sweep& s, const char* a, int64_t steps, float* c, const Pending& pending,
-                           PrefetchWalk& prefetch) {
+                           Beside<T>& beside) {
   const char *b0 = static_cast<const char*>(s.panel[0]), *b1 = static_cast<const char*>(s.panel[1]);
   T::template zero<0>();
   if (kWide) T::template zero<1>();
@@ -146,9 +184,9 @@ static void multiply_block(const Sweep& s, const char* a, int64_t steps, float* 
   const int64_t resident = steps < kResident ? steps : kResident;
   int64_t step = 0;
   for (; step < resident; ++step, a += 2 * kTile, b0 += kTile, b1 += kTile)
-    multiply_step<T, kTall, kWide, true>(a, b0, b1, prefetch, work);
+    multiply_step<T, kTall, kWide, true>(a, b0, b1, beside, work);
   for (; step < steps; ++step, a += 2 * kTile, b0 += kTile, b1 += kTile)
-    multiply_step<T, kTall, kWide, false>(a, b0, b1, prefetch, work);
+    multiply_step<T, kTall, kWide, false>(a, b0, b1, beside, work);
   T::template store<0>(c);
   if (kWide) T::template store<1>(c + 512);
   if (kTall) T::template store<2>(c + 256);
@@ -159,14 +197,15 @@ static void multiply_block(const Sweep& s, const char* a, int64_t steps, float* 
 template <class T, Finish kFinish>
 static void sweep_tiles_as(const Sweep& s, float* scratch) {
   const int64_t steps = s.k / 32;
-  PrefetchWalk prefetch = start_walk(s.prefetch, steps * ((s.rows + kTileRows - 1) / kTileRows));
+  const int64_t all_steps = steps * ((s.rows + kTileRows - 1) / kTileRows);
+  Beside<T> beside{start_walk(s.prefetch, all_steps), Transposer<T>(s.next, all_steps)};
   const char* a = static_cast<const char*>(s.a);
   const Pending none;
   Pending pending;
   int64_t row = 0;
   for (; kFinish != Finish::kGeneral && row + kTileRows <= s.rows; row += kTileRows) {
     float* c = scratch + row / kTileRows % 2 * kBlockSums;
-    multiply_block<T, true, true, kFinish>(s, a + row * s.k * 2, steps, c, pending, prefetch);
+    multiply_block<T, true, true, kFinish>(s, a + row * s.k * 2, steps, c, pending, beside);
     pending = {c, row, kTileRows};
   }
   finish_block(s, pending);
@@ -174,14 +213,15 @@ static void sweep_tiles_as(const Sweep& s, float* scratch) {
     const int64_t left = s.rows - row;
     const char* block = a + row * s.k * 2;
     if (s.panels == 2 && left > 16)
-      multiply_block<T, true, true, Finish::kGeneral>(s, block, steps, scratch, none, prefetch);
+      multiply_block<T, true, true, Finish::kGeneral>(s, block, steps, scratch, none, beside);
     else if (s.panels == 2)
-      multiply_block<T, false, true, Finish::kGeneral>(s, block, steps, scratch, none, prefetch);
+      multiply_block<T, false, true, Finish::kGeneral>(s, block, steps, scratch, none, beside);
     else if (left > 16)
-      multiply_block<T, true, false, Finish::kGeneral>(s, block, steps, scratch, none, prefetch);
-    else multiply_block<T, false, false, Finish::kGeneral>(s, block, steps, scratch, none, prefetch);
+      multiply_block<T, true, false, Finish::kGeneral>(s, block, steps, scratch, none, beside);
+    else multiply_block<T, false, false, Finish::kGeneral>(s, block, steps, scratch, none, beside);
     finish_block(s, {scratch, row, left < kTileRows ? left : kTileRows});
   }
+  beside.transposer.rest();
 }
 
 template <class T>

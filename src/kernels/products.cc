@@ -12,6 +12,7 @@
 namespace lyceum::kernels {
 namespace {
 
+constexpr int64_t kWidePanels = 16;   // panels of dy packed at once: rows are read in pieces of 512 bytes
 constexpr int64_t kSlotBlock = 1024;  // slots that a weight gradient sums before it touches dW
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -50,7 +51,6 @@ float* sweep_memory(const ProductTable& table, int64_t rows, int64_t k) {
   return static_cast<float*>(worker_memory(1, table.scratch_floats(rows, k) * 4));
 }
 
-// One group of `count` rows as Groups, for dense callers inside a group-free loop.
 template <class Body>
 void run_tasks(const ProductTable& table, const std::vector<ProductTask>& tasks, Body&& body) {
   parallel_for(static_cast<int64_t>(tasks.size()), [&](int64_t i, int) {
@@ -136,7 +136,6 @@ void product_dgrad(const Groups& groups, ConstRows dy, const int32_t* gather, co
   const int64_t k_part = round_up(layout.n_padded(), table->k_step), k = layout.parts * k_part;
   const int64_t panels = (layout.k + 15) / 16;
   const int64_t width = table->operand == DType::kBF16 ? 2 : 4;
-  const int64_t panel_bytes = layout.panel_size() * static_cast<int64_t>(dtype_size(layout.type));
   const auto& tasks =
       cut_rows(groups, table->row_block, packed_budget() / row_bytes(*table, k), panels, table->panels);
   run_tasks(*table, tasks, [&](const ProductTask& task) {
@@ -148,25 +147,31 @@ void product_dgrad(const Groups& groups, ConstRows dy, const int32_t* gather, co
                         static_cast<int>(layout.parts)};
     Sweep s = packed_sweep(*table, rows, k);
     float* scratch = sweep_memory(*table, task.rows, k);
-    char* transposed = static_cast<char*>(worker_memory(2, table->panels * k * 16 * width));
+    const int64_t buffer = table->panels * k * 16 * width;
+    char* transposed = static_cast<char*>(worker_memory(2, 2 * buffer));  // of this sweep and of the next
+    const auto piece = [&](int64_t p, int64_t sweep) {
+      const int taken = static_cast<int>(std::min<int64_t>(table->panels, task.panel + task.panels - p));
+      return TransposeWeight{weight_at(w, task.group, 0, 0), layout, 16 * p, taken, k_part,
+                             transposed + sweep % 2 * buffer};
+    };
     s.epilogue = Epilogue::kStore;
     s.panel_type = table->operand;
     s.y_type = dx.type, s.y_stride = dx.stride;
     s.accumulate = accumulate;
-    const void* weight = weight_at(w, task.group, 0, 0);
+    TransposeWeight now = piece(task.panel, 0);
+    table->transpose(now);
+    int64_t sweep = 0;
     for (int64_t p = task.panel; p < task.panel + task.panels; p += table->panels) {
-      s.panels = static_cast<int>(std::min<int64_t>(table->panels, task.panel + task.panels - p));
-      table->transpose({weight, layout, 16 * p, s.panels, k_part}, transposed);
-      for (int j = 0; j < s.panels; ++j) s.panel[j] = transposed + j * k * 16 * width;
-      s.prefetch = {};
-      if (p + table->panels < task.panel + task.panels) {  // the next inputs of every panel of outputs
-        const int64_t bytes = panel_bytes / layout.k_padded() * 16;
-        s.prefetch = {static_cast<const char*>(weight) + (p + s.panels) * bytes, s.panels * bytes,
-                      panel_bytes, layout.parts * layout.n_padded() / 16};
-      }
+      const bool more = p + table->panels < task.panel + task.panels;
+      const TransposeWeight next = piece(more ? p + table->panels : p, ++sweep);
+      s.panels = now.panels;
+      for (int j = 0; j < s.panels; ++j) s.panel[j] = static_cast<char*>(now.to) + j * k * 16 * width;
+      s.next = more ? &next : nullptr;
       s.columns = layout.k - 16 * p;
       s.y = at(dx, task.first, 16 * p);
       table->sweep(s, scratch);
+      if (more && !table->overlaps) table->transpose(next);
+      now = next;
     }
   });
 }
@@ -217,7 +222,7 @@ void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather,
     s.a_stride = round_up(task.rows, unit) + 16;
     const int64_t a_columns = table->tiled ? round_up(task.rows, 32) : 2 * s.a_stride;
     char* a = static_cast<char*>(worker_memory(0, a_columns * k_most * width));
-    char* panels = static_cast<char*>(worker_memory(2, table->panels * k_most * 16 * width));
+    char* panels = static_cast<char*>(worker_memory(2, kWidePanels * k_most * 16 * width));
     float* scratch = sweep_memory(*table, task.rows, k_most);
     s.a = a;
     const int64_t end = groups.first[task.group + 1];
@@ -225,19 +230,20 @@ void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather,
       const int64_t slots = std::min(kSlotBlock, end - slot);
       s.k = round_up(slots, table->k_step);
       table->pack_columns({x, x_gather, slot, slots, s.k, task.first, task.rows}, a, s.a_stride);
-      for (int64_t p = task.panel, taken; p < task.panel + task.panels; p += taken) {
+      for (int64_t p = task.panel, wide; p < task.panel + task.panels; p += wide) {
         const int64_t part = p / part_panels, first = p % part_panels;
-        taken = std::min<int64_t>({table->panels, task.panel + task.panels - p, part_panels - first});
-        s.panels = static_cast<int>(taken);
-        s.columns = layout.n - 16 * first;
-        table->pack_panels(
-            {dy, dy_gather, slot, slots, s.k, part * layout.n + 16 * first, std::min(s.columns, 16 * taken)},
-            panels);
-        for (int64_t j = 0; j < taken; ++j) {
-          s.panel[j] = panels + j * s.k * 16 * width;
-          s.dw[j] = dw + task.group * stride + layout.index(part, 16 * (first + j), task.first);
+        wide = std::min({kWidePanels, task.panel + task.panels - p, part_panels - first});
+        const int64_t columns = std::min(layout.n - 16 * first, 16 * wide);
+        table->pack_panels({dy, dy_gather, slot, slots, s.k, part * layout.n + 16 * first, columns}, panels);
+        for (int64_t q = 0; q < wide; q += table->panels) {
+          s.panels = static_cast<int>(std::min<int64_t>(table->panels, wide - q));
+          s.columns = columns - 16 * q;
+          for (int64_t j = 0; j < s.panels; ++j) {
+            s.panel[j] = panels + (q + j) * s.k * 16 * width;
+            s.dw[j] = dw + task.group * stride + layout.index(part, 16 * (first + q + j), task.first);
+          }
+          table->sweep(s, scratch);
         }
-        table->sweep(s, scratch);
       }
     }
   });

@@ -26,6 +26,7 @@ struct AmxTiles {
   LYCEUM_INLINE void store(void* to) {
     __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(64l), "i"(kTarget) : "memory");
   }
+  LYCEUM_INLINE void transpose(const TransposePiece& p) { transpose_piece_avx512(p); }
   template <int kC, int kA, int kB>
   LYCEUM_INLINE void dot() {
     __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kC), "i"(kA), "i"(kB));
@@ -61,6 +62,7 @@ constinit const ProductTable kProductsAmx = {
     .pack_columns = pack_columns_tiles,
     .pack_panels = pack_panels_bf16,
     .transpose = transpose_bf16,
+    .overlaps = true,
     .sweep = sweep_tiles<AmxTiles>,
     .scratch_floats = tiles_scratch,
     .peak = tiles_peak<AmxTiles>,

@@ -41,6 +41,7 @@ struct EmulatedTiles {
   static void store(void* to) {
     __builtin_memcpy(to, t_tiles.word[kTarget], 1024);
   }
+  static void transpose(const TransposePiece& p) { transpose_piece_plain(p); }
   // C[m][n] += sum over even k, plus sum over odd k; each sum by fused multiply-adds from zero.
   template <int kC, int kA, int kB>
   static void dot() {
@@ -76,6 +77,7 @@ constinit const ProductTable kProductsAmxEmulated = {
     .pack_columns = pack_columns_tiles_plain,
     .pack_panels = pack_panels_plain,
     .transpose = transpose_plain,
+    .overlaps = true,
     .sweep = sweep_tiles<EmulatedTiles>,
     .scratch_floats = tiles_scratch,
     .peak = tiles_peak<EmulatedTiles>,

@@ -59,6 +59,7 @@ constinit const ProductTable kProductsAvx2 = {
     .pack_columns = pack_columns_f32,
     .pack_panels = pack_panels_f32,
     .transpose = transpose_f32<transpose_block>,
+    .overlaps = false,
     .sweep = sweep_vectors<Fma256>,
     .scratch_floats = vectors_scratch<Fma256>,
     .peak = vector_peak<Fma256>,

@@ -41,6 +41,7 @@ constinit const ProductTable kProductsAvx512 = {
     .pack_columns = pack_columns_f32,
     .pack_panels = pack_panels_f32,
     .transpose = transpose_f32<transpose_block>,
+    .overlaps = false,
     .sweep = sweep_vectors<Fma512>,
     .scratch_floats = vectors_scratch<Fma512>,
     .peak = vector_peak<Fma512>,

@@ -70,6 +70,7 @@ constinit const ProductTable kProductsAvx512Bf16 = {
     .pack_columns = pack_columns_pairs,
     .pack_panels = pack_panels_bf16,
     .transpose = transpose_bf16,
+    .overlaps = false,
     .sweep = sweep_vectors<Dot512>,
     .scratch_floats = vectors_scratch<Dot512>,
     .peak = vector_peak<Dot512>,
