@@ -1,23 +1,42 @@
-# lyceum_folder(name LEVEL n [SOURCES ...] [LINKS folders and libraries ...])
+# The headers that are read in most files, once. Its cost is one file; the sanitizer build goes without, so a file that
+# forgets to include what it uses does not pass. Files compiled for one instruction set cannot share it (NO_PCH).
+add_library(lyceum_pch OBJECT ${PROJECT_SOURCE_DIR}/cmake/pch.cc)
+target_link_libraries(lyceum_pch PRIVATE Threads::Threads)
+if(LYCEUM_PCH)
+  target_precompile_headers(lyceum_pch PRIVATE <algorithm> <cmath> <cstdint> <cstdio> <cstring> <functional> <map> <memory>
+    <set> <sstream> <string> <string_view> <unordered_map> <vector> <nlohmann/json.hpp>)
+endif()
+
+# lyceum_folder(name LEVEL n [NO_PCH] [SOURCES ...] [LINKS folders and libraries ...])
 #
 # Makes the target lyceum_<name> from src/<name>. Folders of one level never include each other, arrows point down:
-# tools/check_layers.py holds the includes against the levels written here.
+# tools/check_layers.sh holds the includes against the levels written here.
 function(lyceum_folder name)
-  cmake_parse_arguments(ARG "" "LEVEL" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "NO_PCH" "LEVEL" "SOURCES;LINKS" ${ARGN})
   list(TRANSFORM ARG_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/${name}/)
   add_library(lyceum_${name} STATIC ${ARG_SOURCES})
   target_include_directories(lyceum_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(lyceum_${name} PUBLIC Threads::Threads ${ARG_LINKS})
+  if(LYCEUM_PCH AND NOT ARG_NO_PCH)
+    target_precompile_headers(lyceum_${name} REUSE_FROM lyceum_pch)
+  endif()
 endfunction()
 
-# lyceum_test(name [SOURCES ...] [LINKS ...]): tests/<name>_test.cc becomes build/lyceum_<name>_test.
+# lyceum_test(name [SLOW] [SOURCES ...] [LINKS ...]): tests/<name>_test.cc becomes build/lyceum_<name>_test.
+# SLOW: above ten seconds or so; `./test quick` and the sanitizers leave it out.
 function(lyceum_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "SLOW" "" "SOURCES;LINKS" ${ARGN})
   if(NOT ARG_SOURCES)
     set(ARG_SOURCES ${name}_test.cc)
   endif()
   add_executable(lyceum_${name}_test ${ARG_SOURCES})
   target_link_libraries(lyceum_${name}_test PRIVATE ${ARG_LINKS} GTest::gtest GTest::gtest_main)
   target_compile_definitions(lyceum_${name}_test PRIVATE LYCEUM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  if(LYCEUM_PCH)
+    target_precompile_headers(lyceum_${name}_test REUSE_FROM lyceum_test_pch)
+  endif()
   add_test(NAME ${name} COMMAND lyceum_${name}_test)
+  if(ARG_SLOW)
+    set_tests_properties(${name} PROPERTIES LABELS slow)
+  endif()
 endfunction()

@@ -1,0 +1,1 @@
+// Empty: the precompiled headers of cmake/folders.cmake belong to this file.
