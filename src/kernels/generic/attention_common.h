@@ -74,13 +74,33 @@ static void pack_lanes(E* to, const ConstRows& r, const int64_t* at, int64_t d, 
     }
 }
 
-// Rows at[l] (if >= 0) = from[d][32 lanes] transposed, times factor[lane].
+// Rows at[l] (if >= 0) = from[d][32 lanes] transposed, times factor[lane]; the scratch behind d is readable.
+// Rows of bf16 are rounded before they turn: pairs of columns are words.
 static void unpack_lanes(const Rows& r, const int64_t* at, const float* from, int64_t d,
                          const float* factor) {
-  for (int64_t c = 0; c < d; c += kLanes)
+  const bool words = r.type == DType::kBF16 && d % 2 == 0;
+  const int64_t step = words ? 2 * kLanes : kLanes;
+  for (int64_t c = 0; c < d; c += step)
     for (int64_t v = 0; v < kBlock; v += kLanes) {
       const F by = load(factor + v, Full{});
       F block[kLanes];
+      if (words) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) {
+          const float* pair = from + (c + 2 * i) * kBlock + v;
+          block[i] = pack_words_even(load(pair, Full{}) * by, load(pair + kBlock, Full{}) * by);
+        }
+        transpose(block);
+        const int64_t left = (d - c) / 2;
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) {
+          if (at[v + i] < 0) continue;
+          float* to = reinterpret_cast<float*>(static_cast<bf16*>(r.data) + at[v + i] + c);
+          if (left >= kLanes) store(to, block[i], Full{});
+          else store(to, block[i], Tail(left));
+        }
+        continue;
+      }
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) block[i] = load(from + (c + i) * kBlock + v, Full{}) * by;
       transpose(block);

@@ -61,12 +61,13 @@ static void fill_block(const AttentionCall& call, const AttentionPart& part, con
   const AttentionShape& s = *call.shape;
   LaneBlock& lanes = scratch.block[b];
   const int64_t queries = part.q_end - part.q_begin, per_head = (queries + kBlock - 1) / kBlock;
+  const bool many = queries >= kBlock;
   lanes.begin = place.nk, lanes.end = 0, lanes.clear_from = 0, lanes.clear_to = place.nk - 1;
-  for (int64_t l = 0; l < kBlock; ++l) {
-    const int64_t flat = b * kBlock + l;
-    const bool many = queries >= kBlock;
-    const int64_t h = many ? b / per_head : flat / queries;
-    const int64_t i = part.q_begin + (many ? b % per_head * kBlock + l : flat % queries);
+  __builtin_memset(lanes.weight, 0, static_cast<size_t>(kLanes * kBlock) * sizeof(float));
+  int64_t h = many ? b / per_head : b * kBlock / queries;  // of the lane, and its query
+  int64_t i = part.q_begin + (many ? b % per_head * kBlock : b * kBlock % queries);
+  for (int64_t l = 0; l < kBlock; ++l, ++i) {
+    if (!many && i == part.q_end) i = part.q_begin, ++h;
     const bool real = h < place.group && i < part.q_end;
     const int64_t row = place.q_row + i, head = place.head + h;
     lanes.q_at[l] = real ? row * call.q.stride + head * s.d_head : -1;
@@ -75,8 +76,7 @@ static void fill_block(const AttentionCall& call, const AttentionPart& part, con
     const int64_t first = real ? place.first(i) : 0, own = real ? place.own(i) : -1;
     lanes.first[l] = static_cast<float>(first), lanes.own[l] = static_cast<float>(own);
     lanes.reference[l] = real && s.sinks ? s.sinks[head] * kLog2E : kNone;
-    for (int64_t r = 0; r < kLanes; ++r)
-      lanes.weight[r * kBlock + l] = r == 0 && real && s.sinks ? 1.0f : 0.0f;
+    lanes.weight[l] = real && s.sinks ? 1.0f : 0.0f;
     if (!real) continue;
     lanes.begin = least(lanes.begin, first), lanes.end = most(lanes.end, own + 1);
     lanes.clear_from = most(lanes.clear_from, first), lanes.clear_to = least(lanes.clear_to, own);

@@ -40,6 +40,8 @@ struct GradientScratch {
   }
 };
 
+constexpr int kSides = kQueries / kBlock;
+
 static int64_t gradient_bytes(const AttentionShape& shape, int64_t queries, int64_t keys) {
   return GradientScratch(shape, queries, keys, nullptr).end - static_cast<char*>(nullptr);
 }
@@ -140,21 +142,19 @@ static void clear_rows(E* rows, int64_t begin, int64_t end, int64_t side) {
 static void gradient_block(const Place& place, const GradientScratch& g, int64_t key, int64_t query,
                            float scale) {
   const int64_t keys = round_up(least(kKeys, place.nk - key), 32);
-  int64_t begin[2], end[2];  // rows of the piece that each block of 32 queries sees
-  for (int side = 0; side < 2; ++side) {
+  int64_t begin[kSides], end[kSides];  // rows of the piece that each block of 32 queries sees
+  int64_t from = keys, to = 0;         // and those that any sees
+  for (int side = 0; side < kSides; ++side) {
     const int64_t first = query + side * kBlock, last = least(first + kBlock, place.nq) - 1;
     begin[side] = end[side] = 0;
     if (last < first) continue;
     begin[side] = most(0, place.first(first) - key) / 32 * 32;
     end[side] = least(keys, round_up(most(0, place.own(last) + 1 - key), 32));
     if (begin[side] >= end[side]) begin[side] = end[side] = 0;
+    else from = least(from, begin[side]), to = most(to, end[side]);
   }
-  if (begin[0] == end[0] && begin[1] == end[1]) return;
-  const int64_t from = begin[0] == end[0]   ? begin[1]
-                       : begin[1] == end[1] ? begin[0]
-                                            : least(begin[0], begin[1]);
-  const int64_t to = most(end[0], end[1]);
-  for (int side = 0; side < 2; ++side) {
+  if (from >= to) return;
+  for (int side = 0; side < kSides; ++side) {
     const int64_t a = begin[side], b = end[side], block = query + side * kBlock;
     if (a == b) {
       clear_rows(g.p_rows, from, to, side), clear_rows(g.ds_rows, from, to, side);

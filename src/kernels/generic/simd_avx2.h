@@ -202,3 +202,12 @@ static inline void split_float(F x, F* m, F* e) {
   *m = _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(exponent, 23)));
   *e = _mm256_cvtepi32_ps(exponent);
 }
+
+static inline F pack_words_even(F a, F b) {  // see simd_avx512.h
+  const I one = _mm256_set1_epi32(1), bias = _mm256_set1_epi32(0x7fff);
+  const I x = _mm256_castps_si256(a), y = _mm256_castps_si256(b);
+  const I low = _mm256_srli_epi32(x, 16), high = _mm256_srli_epi32(y, 16);
+  const I low_up = _mm256_add_epi32(_mm256_add_epi32(x, bias), _mm256_and_si256(low, one));
+  const I high_up = _mm256_add_epi32(_mm256_add_epi32(y, bias), _mm256_and_si256(high, one));
+  return _mm256_castsi256_ps(_mm256_blend_epi16(_mm256_srli_epi32(low_up, 16), high_up, 0xaa));
+}

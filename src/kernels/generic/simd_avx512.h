@@ -221,3 +221,12 @@ static inline F pack_words(F a, F b) {
   const I high = _mm512_add_epi32(_mm512_castps_si512(b), half_up);
   return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaau, low, high));
 }
+// The same, rounded to nearest even.
+static inline F pack_words_even(F a, F b) {
+  const I one = _mm512_set1_epi32(1), bias = _mm512_set1_epi32(0x7fff);
+  const I x = _mm512_castps_si512(a), y = _mm512_castps_si512(b);
+  const I low = _mm512_srli_epi32(x, 16), high = _mm512_srli_epi32(y, 16);
+  const I low_up = _mm512_add_epi32(_mm512_add_epi32(x, bias), _mm512_and_si512(low, one));
+  const I high_up = _mm512_add_epi32(_mm512_add_epi32(y, bias), _mm512_and_si512(high, one));
+  return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(low_up, 16), high_up));
+}

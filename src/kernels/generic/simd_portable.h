@@ -120,3 +120,8 @@ static inline F pack_words(F a, F b) {
           high = (reinterpret_cast<I>(b) + 0x8000) & -65536;
   return reinterpret_cast<F>(low | high);
 }
+static inline F pack_words_even(F a, F b) {
+  I words;
+  for (int i = 0; i < 16; ++i) words[i] = to_bf16(a[i]).bits | static_cast<int32_t>(to_bf16(b[i]).bits) << 16;
+  return reinterpret_cast<F>(words);
+}
