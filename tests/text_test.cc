@@ -256,6 +256,12 @@ std::string error_of(const std::string& json) {
   return "no error";
 }
 
+Json nested(const char* key, int depth) {
+  Json json = {{"type", "ByteLevel"}};
+  for (int i = 0; i < depth; ++i) json = {{"type", "Sequence"}, {key, Json::array({std::move(json)})}};
+  return json;
+}
+
 TEST(Tokenizers, RefuseBadFilesWithOneLineThatNamesThePlace) {
   const Json good = Json::parse(read_file(kFolder + "gpt2.json"));
   const auto with = [&](const char* pointer, const Json& value) {
@@ -288,6 +294,10 @@ TEST(Tokenizers, RefuseBadFilesWithOneLineThatNamesThePlace) {
       {with("/added_tokens/0/content", 5), "content"},
       {with("/added_tokens/0/id", -5), "id"},
       {with("/version", "2.0"), "2.0"},
+      {with("/version", "2\n0"), "2?0"},
+      {with("/post_processor", {{"type", "BertProcessing"}, {"cls", {"a", 7}}, {"sep", {"b", 600}}}), "600"},
+      {with("/decoder", nested("decoders", 40)), "16 deep"},
+      {with("/post_processor", nested("processors", 4000)), "16 deep"},
   };
   for (const auto& [found, wanted] : cases) {
     EXPECT_NE(found.find(wanted), std::string::npos) << "wanted " << wanted << " in: " << found;

@@ -86,6 +86,11 @@ struct Node {
   }
 };
 
+void check_depth(const Node& node) {  // readers call themselves: a hostile file must not use up the stack
+  if (std::count(node.where.begin(), node.where.end(), '[') > 16)
+    fail(ErrorKind::kUnsupported, node.where.c_str(), "wanted pieces up to 16 deep, found deeper ones");
+}
+
 // Makes the piece that node.type names from a table of makers.
 template <class Result>
 Result make_piece(const Node& node, const std::map<std::string, Result (*)(const Node&)>& makers) {
@@ -97,8 +102,7 @@ Result make_piece(const Node& node, const std::map<std::string, Result (*)(const
     fail(ErrorKind::kUnsupported, node.where.c_str(), "the piece ", type, " is unknown here; known are ",
          known);
   }
-  if (std::count(node.where.begin(), node.where.end(), '[') > 16)
-    fail(ErrorKind::kUnsupported, node.where.c_str(), "pieces nest deeper than 16");
+  check_depth(node);
   return it->second(node);
 }
 
@@ -218,6 +222,7 @@ DecoderPtr read_decoder(const Node& node) {
 
 // Ids that a template of a post-processor puts before and behind the text.
 void read_post_processor(const Node& node, std::vector<int32_t>& prefix, std::vector<int32_t>& suffix) {
+  check_depth(node);
   const std::string type = node.text("type");
   if (type == "ByteLevel") return;  // concerns offsets only
   if (type == "Sequence") {
@@ -394,33 +399,26 @@ bool added_tokens_allow_cuts(const Tokenizer::State& s) {
 }
 
 std::string describe(const Node& root, size_t n_ids) {
+  const auto type_of = [](const Json& piece) {
+    const bool named = piece.is_object() && piece.contains("type") && piece["type"].is_string();
+    return named ? piece["type"].get<std::string>() : std::string("?");
+  };
   const auto name = [&](const char* key) {
     const Json* piece = root.get(key);
-    if (!piece || !piece->is_object()) return std::string("none");
-    std::string text = piece->value("type", "?");
-    for (const auto& [inner, parts] : piece->items()) {
-      if (!parts.is_array() || (inner != "normalizers" && inner != "pretokenizers" && inner != "decoders"))
-        continue;
-      text.clear();
-      for (const Json& part : parts)
-        text += (text.empty() ? "" : " + ") + part.value("type", std::string("?"));
-    }
-    return text;
+    if (!piece) return std::string("none");
+    std::string text;
+    for (const char* inner : {"normalizers", "pretokenizers", "processors", "decoders"})
+      if (piece->contains(inner) && (*piece)[inner].is_array())
+        for (const Json& part : (*piece)[inner]) text += (text.empty() ? "" : " + ") + type_of(part);
+    return text.empty() ? type_of(*piece) : text;
   };
   return detail::join(root.child("model").text_or("type", "BPE"), ", ", n_ids, " ids, normalizer ",
                       name("normalizer"), ", pre-tokenizer ", name("pre_tokenizer"), ", post-processor ",
                       name("post_processor"), ", decoder ", name("decoder"));
 }
 
-}  // namespace
-
-std::shared_ptr<Tokenizer::State> read_tokenizer_json(std::string text, const std::string& where) {
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const Json::exception& e) {
-    fail(ErrorKind::kCorruptData, where.c_str(), "wanted the JSON of a tokenizer, found ", e.what());
-  }
+std::shared_ptr<Tokenizer::State> read_root(std::string text, const std::string& where) {
+  const Json json = Json::parse(text);
   const Node root{json, where};
   auto s = std::make_shared<Tokenizer::State>();
   const std::string version = root.text_or("version", "1.0");
@@ -442,11 +440,32 @@ std::shared_ptr<Tokenizer::State> read_tokenizer_json(std::string text, const st
   const size_t n_ids = s->pieces.size();
   s->model = make_bpe(std::move(spec));
   if (root.get("post_processor")) read_post_processor(root.child("post_processor"), s->prefix, s->suffix);
+  for (const auto* ids : {&s->prefix, &s->suffix})
+    for (const int32_t id : *ids)
+      check_data(static_cast<size_t>(id) < n_ids, where.c_str(), "post_processor: wanted ids below ", n_ids,
+                 ", found ", id);
   s->may_cut = (!s->normalizer || s->normalizer->is_local()) && s->pre_tokenizer &&
                s->pre_tokenizer->scan() && added_tokens_allow_cuts(*s);
   s->description = describe(root, n_ids);
   s->tokenizer_json = std::move(text);
   return s;
+}
+
+}  // namespace
+
+std::shared_ptr<Tokenizer::State> read_tokenizer_json(std::string text, const std::string& where) {
+  try {
+    return read_root(std::move(text), where);
+  } catch (const Json::exception& e) {
+    fail(ErrorKind::kCorruptData, where.c_str(), "wanted the JSON of a tokenizer, found ", e.what());
+  } catch (const Error& e) {
+    // what the file says stands in the message: it must stay one short line
+    std::string message = e.what();
+    for (char& c : message)
+      if (static_cast<uint8_t>(c) < ' ' || c == 0x7f) c = '?';
+    if (message.size() > 400) message = message.substr(0, 400) + "...";
+    throw Error(e.kind(), message);
+  }
 }
 
 }  // namespace lyceum
