@@ -161,6 +161,11 @@ static void forward(const AttentionCall& call, const AttentionPart& part, char* 
               shape.d_head, dp);
     pack_transposed(scratch.v, call.v, row * call.v.stride + part.kv_head * shape.d_value, keys,
                     shape.d_value, vp);
+    const int64_t asked = scratch.blocks > 1 ? least(row + 2 * kKeys, place.k_row + end) : 0;
+    for (int64_t next = row + kKeys; next < asked; ++next) {
+      prefetch_row(call.k, next * call.k.stride + part.kv_head * shape.d_head, shape.d_head);
+      prefetch_row(call.v, next * call.v.stride + part.kv_head * shape.d_value, shape.d_value);
+    }
     for (int64_t b = 0; b < scratch.blocks; ++b) {
       const LaneBlock& lanes = scratch.block[b];
       const int64_t from = most(0, lanes.begin - key) / 32 * 32;

@@ -7,6 +7,8 @@
 // Heads, then pieces of kKeys keys, then kQueries queries, always in this order: dk and dv are summed over
 // queries and heads, dq over keys, in one order whatever the threads.
 
+constexpr int64_t kSlice = 32;  // keys whose scores are held at a time
+
 struct GradientScratch {
   int64_t dp, vp, nkp, nqp;
   E *k, *v, *k_columns;              // [nkp, dp], [nkp, vp], [nkp / kKeys][dp, kKeys]
@@ -15,7 +17,7 @@ struct GradientScratch {
   E *q_rows, *o_rows;                // operands of sums over queries: [nqp / kPair][dp][kPair]
   float* dq;                         // by blocks of 32 queries: [dp][32]
   float *lse, *delta, *first, *own;  // [nqp]
-  float *s, *t;                      // [kKeys, 32]: scores, V dO^T
+  float *s, *t;                      // [kSlice, 32]: scores, V dO^T
   E *p_rows, *ds_rows;               // [kKeys, kQueries]
   E* ds;                             // [kKeys / kPair][32][kPair]
   char* end;
@@ -33,7 +35,7 @@ struct GradientScratch {
     dq = pieces.take<float>(nqp * dp);
     lse = pieces.take<float>(nqp), delta = pieces.take<float>(nqp);
     first = pieces.take<float>(nqp), own = pieces.take<float>(nqp);
-    s = pieces.take<float>(kKeys * kBlock), t = pieces.take<float>(kKeys * kBlock);
+    s = pieces.take<float>(kSlice * kBlock), t = pieces.take<float>(kSlice * kBlock);
     p_rows = pieces.take<E>(kKeys * kQueries), ds_rows = pieces.take<E>(kKeys * kQueries);
     ds = pieces.take<E>(kKeys * kBlock);
     end = pieces.at;
@@ -102,9 +104,9 @@ static void pack_head(const AttentionCall& call, const AttentionPart& part, cons
   __builtin_memset(g.dq, 0, static_cast<size_t>(g.nqp * g.dp) * sizeof(float));
 }
 
-// Rows [begin, end) of a piece, one block of queries: P and dS in both layouts. `side` is the block's place
-// among the kQueries.
-static void soften_gradient(const GradientScratch& g, int64_t begin, int64_t end, int64_t query, int64_t side,
+// kSlice rows of a piece from `begin` on, one block of queries: P and dS in both layouts. `side` is the
+// block's place among the kQueries.
+static void soften_gradient(const GradientScratch& g, int64_t begin, int64_t query, int64_t side,
                             float scale) {
   const F c = splat(scale);
   F minus[kVectors], delta[kVectors];
@@ -114,11 +116,11 @@ static void soften_gradient(const GradientScratch& g, int64_t begin, int64_t end
     delta[v] = load(g.delta + query + v * kLanes, Full{});
   }
   E *p_rows = g.p_rows + side * kBlock, *ds_rows = g.ds_rows + side * kBlock;
-  for (int64_t j = begin; j < end; j += 2) {
+  for (int64_t j = begin; j < begin + kSlice; j += 2) {
     F ds[2][kVectors];
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
-      const float *s = g.s + (j + i) * kBlock, *t = g.t + (j + i) * kBlock;
+      const float *s = g.s + (j - begin + i) * kBlock, *t = g.t + (j - begin + i) * kBlock;
       F p[kVectors];
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
@@ -162,15 +164,18 @@ static void gradient_block(const Place& place, const GradientScratch& g, int64_t
     }
     clear_rows(g.p_rows, from, a, side), clear_rows(g.ds_rows, from, a, side);
     clear_rows(g.p_rows, b, to, side), clear_rows(g.ds_rows, b, to, side);
-    product(b - a, kBlock, g.dp, g.k + (key + a) * g.dp, g.dp, g.q_lanes + block * g.dp, kBlock,
-            g.s + a * kBlock, kBlock, false);
-    product(b - a, kBlock, g.vp, g.v + (key + a) * g.vp, g.vp, g.o_lanes + block * g.vp, kBlock,
-            g.t + a * kBlock, kBlock, false);
     const int64_t last = least(block + kBlock, place.nq) - 1;
     const int64_t clear_from = place.first(last), clear_to = least(place.nk - 1, place.own(block));
-    if (key + a < clear_from || key + b - 1 > clear_to)
-      mask_scores(g.s, a, b, key, g.first + block, g.own + block, clear_from, clear_to);
-    soften_gradient(g, a, b, block, side, scale * kLog2E);
+    for (int64_t j = a; j < b;
+         j += kSlice) {  // scores are used while they are still in the first-level cache
+      product(kSlice, kBlock, g.dp, g.k + (key + j) * g.dp, g.dp, g.q_lanes + block * g.dp, kBlock, g.s,
+              kBlock, false);
+      product(kSlice, kBlock, g.vp, g.v + (key + j) * g.vp, g.vp, g.o_lanes + block * g.vp, kBlock, g.t,
+              kBlock, false);
+      if (key + j < clear_from || key + j + kSlice - 1 > clear_to)
+        mask_scores(g.s, 0, kSlice, key + j, g.first + block, g.own + block, clear_from, clear_to);
+      soften_gradient(g, j, block, side, scale * kLog2E);
+    }
     product(g.dp, kBlock, b - a, g.k_columns + key * g.dp + a, kKeys, g.ds + a * kBlock, kBlock,
             g.dq + block * g.dp, kBlock, true);
   }
