@@ -21,6 +21,8 @@ extern const Verb kEvalVerb;
 extern const Verb kGenerateVerb;
 extern const Verb kChatVerb;
 extern const Verb kBenchVerb;
+extern const Verb kFlopsVerb;
+extern const Verb kRunsVerb;
 
 namespace {
 const Verb kVerbs[] = {
@@ -33,6 +35,8 @@ const Verb kVerbs[] = {
     kChatVerb,
     kBenchVerb,
     // clang-format on
+    kFlopsVerb,
+    kRunsVerb,
 };
 }  // namespace
 

@@ -1,5 +1,7 @@
 #include "runs/plot.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -146,6 +148,12 @@ bool terminal_shows_unicode() {
            text.find("UTF8") != std::string::npos;
   }
   return false;
+}
+
+bool terminal_shows_colour() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return ::isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && terminal && std::string(terminal) != "dumb";
 }
 
 }  // namespace lyceum

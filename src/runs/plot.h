@@ -20,5 +20,7 @@ std::string plot_text(const std::vector<PlotSeries>& series, const PlotOptions& 
 
 // True if the locale of this terminal shows UTF-8.
 bool terminal_shows_unicode();
+// True if stdout is a terminal that takes colours (NO_COLOR and TERM=dumb are honoured).
+bool terminal_shows_colour();
 
 }  // namespace lyceum
