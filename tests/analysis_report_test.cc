@@ -138,9 +138,10 @@ TEST(Svg, EveryChartSurvivesNothingOnePointNanInfinityAndHostileNames) {
     BarChart bars;
     bars.categories = names, bars.series = {{name, values}, {name, values}}, bars.notes = names;
     EXPECT_EQ(why_not_well_formed(bar_chart(bars)), "");
-    ColumnChart columns;
-    columns.categories = names, columns.values = values, columns.references = {{0.5, name}};
-    EXPECT_EQ(why_not_well_formed(column_chart(columns)), "");
+    ColumnRows columns;
+    columns.rows = {name, name}, columns.columns = names, columns.values = values,
+    columns.references = {{0.5, name}};
+    EXPECT_EQ(why_not_well_formed(column_rows(columns)), "");
     HeatMap map;
     map.rows = {name}, map.columns = names, map.values = values, map.row_label = map.column_label = name;
     EXPECT_EQ(why_not_well_formed(heat_map(map)), "");

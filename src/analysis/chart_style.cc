@@ -115,7 +115,7 @@ std::string chart_css() {
       "'Noto Sans','DejaVu Sans',Arial,sans-serif;"
       "--mono:ui-monospace,'JetBrains Mono','SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace}\n";
   out += kRules;
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < 9; ++i) {
     const std::string n = std::to_string(i);
     out += "svg.chart .s" + n + "{stroke:var(--c" + n + ")}svg.chart .f" + n + "{fill:var(--c" + n + ")}";
   }

@@ -56,14 +56,11 @@ td.key{font-weight:560;white-space:nowrap} td.fine{color:var(--ink-2);font-size:
 .command{margin:0 0 14px} .command p{margin:0 0 4px;color:var(--ink-2);font-size:14px}
 .command pre{margin:0;font:13.5px/1.55 var(--mono);background:var(--page);border:1px solid var(--rule);border-radius:9px;padding:9px 14px;overflow-x:auto}
 .verdict{font-size:16px;margin:0 0 16px}
-.layer{display:grid;grid-template-columns:minmax(90px,150px) 1fr;gap:2px 14px;align-items:center}
-.layer .name{font-size:13px;font-weight:560;text-align:right;overflow-wrap:anywhere}
 footer{max-width:1120px;margin:56px auto 0;padding:20px 24px 48px;color:var(--ink-3);font-size:13px;border-top:1px solid var(--rule)}
 @media (max-width:600px){
  body{font-size:15px} main,header.top,nav ul{padding-left:16px;padding-right:16px} header.top{padding-top:34px}
  header.top .lead{font-size:17px} .card{padding:16px;border-radius:12px} section{padding-top:34px} h2{font-size:22px}
  .cards{grid-template-columns:1fr 1fr;gap:10px} .cards .card{padding:12px 14px 14px} .cards .value{font-size:24px}
- .layer{grid-template-columns:1fr} .layer .name{text-align:left;margin-top:6px}
 }
 @media print{nav{display:none} .card{break-inside:avoid} body{background:#fff}}
 )";

@@ -42,7 +42,8 @@ void add_scores(HtmlPage& page, const std::vector<DomainScore>& scores) {
   BarChart chart;
   chart.title = "Held-out bits per byte by domain";
   chart.value_label = "bits per byte";
-  chart.series = {{"this model", {}, 0}, {"xz -9", {}, 7}};
+  chart.width = 1020;
+  chart.series = {{"this model", {}, 0}, {"xz -9", {}, 8}};
   bool lost = false;
   for (const DomainScore& s : scores) {
     chart.categories.push_back(s.name);
@@ -92,6 +93,7 @@ void add_curves(HtmlPage& page, const ReportCurves& c) {
   const bool by_tokens = c.tokens.size() == c.step.size() && any_finite(c.tokens);
   const std::vector<double>& x = by_tokens ? c.tokens : c.step;
   page.section("training", "Training", "Faint: every step. Strong: the running mean.");
+  int width = 520, height = 260;
   page.open("grid");
   const auto chart = [&](const std::string& title, const std::vector<double>& y, int colour, auto&& adjust,
                          const std::string& reading) {
@@ -101,6 +103,7 @@ void add_curves(HtmlPage& page, const ReportCurves& c) {
     lines.x_label = by_tokens ? "tokens" : "step";
     lines.series = {{"", x, y, false, colour}};
     lines.smooth = true;
+    lines.width = width, lines.height = height;
     adjust(lines);
     page.figure(title, line_chart(lines), reading);
   };
@@ -122,14 +125,16 @@ void add_curves(HtmlPage& page, const ReportCurves& c) {
   chart(
       "Gradient norm", c.gradient_norm, 3, [](LineChart& l) { l.log_y = true; },
       "Before clipping, logarithmic.");
+  page.close();
+  page.open("thirds");
+  width = 400, height = 230;
   chart(
       "Learning rate", c.lr, 5, [](LineChart& l) { l.zero_based = true, l.smooth = false; }, "");
   chart(
       "Tokens per second", c.tokens_per_second, 6, [](LineChart& l) { l.zero_based = true; }, "");
   chart(
-      "Share of the measured peak", c.share_of_peak, 4,
-      [](LineChart& l) { l.zero_based = true, l.percent = true; },
-      "Arithmetic of the model over what this machine reached in a pure matrix product.");
+      "Share of the machine's measured peak", c.share_of_peak, 4,
+      [](LineChart& l) { l.zero_based = true, l.percent = true; }, "");
   page.close();
 }
 
@@ -142,6 +147,7 @@ void add_data(HtmlPage& page, const std::vector<DataRow>& rows) {
   DataRow total{"total", 0, 0, 0, 0, {}};
   ShareBars shares;
   shares.title = "Share of the domains";
+  shares.width = 1020;
   shares.rows = {""};
   for (const DataRow& row : rows) {
     std::string why;

@@ -116,7 +116,7 @@ ReportData report_from_json(const std::string& text, const std::string& where);
 
 // What the report shows of routing counts. `piece` says the text of an id.
 struct RoutingReportOptions {
-  size_t shown_experts = 24;  // in co-activation pictures: those that are most often chosen together
+  size_t shown_experts = 16;  // in co-activation pictures: those that are most often chosen together
   size_t words_per_expert = 14, experts_with_words = 12;
   int64_t least_occurrences = 10;
 };

@@ -97,37 +97,26 @@ void add_domains(HtmlPage& page, const RoutingReport& r) {
   for (const size_t i : chosen_layers(r.layers.size())) {
     const RoutingLayer& layer = r.layers[i];
     if (layer.domain_share.size() != r.domains.size() * static_cast<size_t>(r.n_experts)) continue;
-    double top = 0;
-    for (const double v : layer.domain_share) top = std::max(top, v);
-    std::string body = "<div class=\"layer\">";
-    for (size_t d = 0; d < r.domains.size(); ++d) {
-      ColumnChart columns;
-      columns.title = r.domains[d] + ", layer " + std::to_string(layer.layer);
-      const auto first = layer.domain_share.begin() + static_cast<std::ptrdiff_t>(d) * r.n_experts;
-      columns.values.assign(first, first + r.n_experts);
-      for (const std::string& name : expert_names(r.n_experts)) columns.categories.push_back(name);
-      columns.references = {{uniform, ""}};
-      columns.percent = true;
-      columns.value_label = "of " + r.domains[d];
-      columns.top = std::max(top, uniform * 1.1);
-      columns.colour = static_cast<int>(d % 8);
-      columns.width = 860, columns.height = 84;
-      body += "<div class=\"name\">" + escape_html(r.domains[d]) + "</div><div>" + column_chart(columns) +
-              "</div>";
-    }
+    ColumnRows columns;
+    columns.title = "Domain specialisation, layer " + std::to_string(layer.layer);
+    columns.row_label = "domain", columns.column_label = "expert";
+    columns.rows = r.domains, columns.columns = expert_names(r.n_experts);
+    columns.values = layer.domain_share;
+    columns.references = {{uniform, ""}};
+    columns.percent = true;
     char reading[200];
     std::snprintf(reading, sizeof reading,
                   "Share of each domain's tokens that choose the expert. Dashed: %.1f %%, where every domain "
                   "would be if "
                   "the router did not care.",
                   100 * uniform);
-    page.figure("Domain specialisation, layer " + std::to_string(layer.layer), body + "</div>", reading);
+    page.figure(columns.title, column_rows(columns), reading, true);
   }
 }
 
 void add_together(HtmlPage& page, const RoutingReport& r) {
   if (r.top_k < 2) return;
-  page.open("grid");
+  page.open("thirds");
   for (const size_t i : chosen_layers(r.layers.size())) {
     const RoutingLayer& layer = r.layers[i];
     HeatMap map;
@@ -138,7 +127,7 @@ void add_together(HtmlPage& page, const RoutingReport& r) {
     map.columns = map.rows;
     map.values = layer.co_activation;
     map.percent = true, map.decimals = 1;
-    map.width = 460, map.largest_cell = 44;
+    map.width = 400, map.largest_cell = 44;
     page.figure("Co-activation, layer " + std::to_string(layer.layer), heat_map(map),
                 "Of the tokens that choose the row's expert, the share that also choose the column's." +
                     std::string(layer.shown_experts.size() < static_cast<size_t>(r.n_experts)
@@ -152,6 +141,7 @@ void add_saturation(HtmlPage& page, const RoutingReport& r) {
   if (r.saturation.empty()) return;
   LineChart chart;
   chart.title = "Router saturation";
+  chart.width = 400, chart.height = 290;
   chart.zero_based = true, chart.percent = true;
   bool tokens = true;
   for (const SaturationPoint& p : r.saturation) tokens &= p.tokens > 0;
@@ -182,6 +172,7 @@ void add_saturation(HtmlPage& page, const RoutingReport& r) {
 void add_concentration(HtmlPage& page, const RoutingReport& r) {
   LineChart chart;
   chart.title = "Concentration of load";
+  chart.width = 400, chart.height = 290;
   chart.x_label = "experts kept, busiest first";
   chart.zero_based = true, chart.percent = true;
   for (const size_t i : chosen_layers(r.layers.size())) {
@@ -207,7 +198,7 @@ void add_vocabulary(HtmlPage& page, const RoutingReport& r) {
   BarChart bars;
   bars.title = "Vocabulary specialisation by layer";
   bars.percent = true, bars.decimals = 0;
-  bars.width = 520;
+  bars.width = 400;
   bars.series = {{"input id", {}, 0}, {"next id", {}, 1}, {"predicted id", {}, 2}};
   for (const size_t i : chosen_layers(r.layers.size())) {
     if (r.layers[i].vocabulary.size() != 3) continue;
@@ -253,7 +244,7 @@ void add_routing_section(HtmlPage& page, const RoutingReport& r) {
   add_load(page, r);
   add_domains(page, r);
   add_together(page, r);
-  page.open("grid");
+  page.open("thirds");
   add_saturation(page, r);
   add_vocabulary(page, r);
   add_concentration(page, r);

@@ -19,7 +19,7 @@ struct LineSeries {
   std::string name;
   std::vector<double> x, y;
   bool dashed = false;
-  int colour = -1;  // 0 ... 7; -1: by position
+  int colour = -1;  // 0 ... 7; 8: grey, for what is only compared with; -1: by position
 };
 struct LineChart {
   std::string title, x_label, y_label;
@@ -51,18 +51,16 @@ struct BarChart {
 // Horizontal bars, grouped by category.
 std::string bar_chart(const BarChart& chart);
 
-struct ColumnChart {
-  std::string title, value_label;
-  std::vector<std::string> categories;  // named on hover; few are also written below
-  std::vector<double> values;
+// Rows of thin vertical bars over one axis: a row per domain, a bar per expert.
+struct ColumnRows {
+  std::string title, row_label, column_label;
+  std::vector<std::string> rows, columns;
+  std::vector<double> values;  // [rows, columns]
   std::vector<ReferenceLine> references;
   bool percent = false;
-  double top = 0;  // of the axis; 0: from the values
-  int colour = 0;
-  int width = 520, height = 110;
+  int width = 1020, row_height = 46;
 };
-// Vertical bars of one series, close together: one per expert.
-std::string column_chart(const ColumnChart& chart);
+std::string column_rows(const ColumnRows& chart);
 
 enum class HeatScale {
   kFromZero,   // pale = 0, strong = the largest value (or `top`)

@@ -77,40 +77,47 @@ std::string bar_chart(const BarChart& chart) {
   return svg_open("bars", chart.title, width, height) + body + "</svg>\n";
 }
 
-std::string column_chart(const ColumnChart& chart) {
-  const double width = chart.width, height = chart.height;
-  double top = chart.top;
-  if (top <= 0) {
-    for (const double v : chart.values) top = std::max(top, finite(v));
-    for (const ReferenceLine& r : chart.references) top = std::max(top, finite(r.value) * 1.1);
-  }
+std::string column_rows(const ColumnRows& chart) {
+  const size_t rows = chart.rows.size(), columns = chart.columns.size();
+  const double width = chart.width, row_height = chart.row_height, head = 8;
+  double top = 0;
+  for (const double v : chart.values) top = std::max(top, finite(v));
+  for (const ReferenceLine& r : chart.references) top = std::max(top, finite(r.value) * 1.1);
   if (top <= 0) top = 1;
-  const std::string top_label = short_number(top, chart.percent);
-  const double left = std::max(34.0, text_width(top_label, 12) + 10), bottom = height - 18, head = 8;
-  const auto n = static_cast<double>(std::max<size_t>(1, chart.values.size()));
-  const double step = (width - left) / n, gap = step > 6 ? 2 : step > 3 ? 1 : 0.3;
-  const auto y_of = [&](double v) { return bottom - std::min(1.0, v / top) * (bottom - head); };
-  std::string body = svg_line(left, head, width, head, "grid") +
-                     svg_text(left - 6, head + 4, top_label, "end", "soft") +
-                     svg_text(left - 6, bottom + 4, "0", "end", "soft");
-  for (size_t i = 0; i < chart.values.size(); ++i) {
-    const double v = finite(chart.values[i]), y = y_of(v);
-    const std::string name = i < chart.categories.size() ? chart.categories[i] : std::to_string(i);
-    body += svg_rect(left + static_cast<double>(i) * step + gap / 2, y, step - gap, std::max(0.6, bottom - y),
-                     "bar f" + std::to_string(chart.colour % 8),
-                     name + ": " + short_number(chart.values[i], chart.percent) +
-                         (chart.value_label.empty() ? "" : " " + chart.value_label),
-                     step > 8 ? 2 : 0);
+  const double names = std::min(width * 0.2, largest_text(chart.rows, 13) + 14);
+  const double left = names + text_width(short_number(top, chart.percent), 12) + 8;
+  const double step = (width - left) / static_cast<double>(std::max<size_t>(1, columns));
+  const double gap = step > 6 ? 2 : step > 3 ? 1 : 0.3;
+  const double bottom = head + row_height * static_cast<double>(rows);
+  std::string body;
+  for (size_t r = 0; r < rows; ++r) {
+    const double floor = head + row_height * static_cast<double>(r + 1) - 6, room = row_height - 12;
+    const auto y_of = [&](double v) { return floor - std::clamp(v / top, 0.0, 1.0) * room; };
+    body += "<text x=\"" + px(names - 10) + "\" y=\"" + px(floor - room / 2 + 4.5) +
+            "\" text-anchor=\"end\" class=\"strong\" style=\"font-size:13px\">" +
+            escape_html(cut_to_width(chart.rows[r], names - 12, 13)) + "</text>";
+    if (r == 0)
+      body += svg_line(left, floor - room, width, floor - room, "grid") +
+              svg_text(left - 7, floor - room + 4, short_number(top, chart.percent), "end", "soft");
+    for (size_t c = 0; c < columns; ++c) {
+      const double v = r * columns + c < chart.values.size() ? chart.values[r * columns + c] : NAN;
+      body += svg_rect(left + static_cast<double>(c) * step + gap / 2, y_of(finite(v)), step - gap,
+                       std::max(0.6, floor - y_of(finite(v))), "bar f" + std::to_string(r % 8),
+                       chart.row_label + " " + chart.rows[r] + ", " + chart.column_label + " " +
+                           chart.columns[c] + ": " + short_number(v, chart.percent),
+                       step > 8 ? 2 : 0);
+    }
+    for (const ReferenceLine& line : chart.references)
+      body += svg_line(left, y_of(finite(line.value)), width, y_of(finite(line.value)), "reference");
+    body += svg_line(left, floor, width, floor, "axis") + "\n";
   }
-  for (const ReferenceLine& r : chart.references)
-    body += svg_line(left, y_of(finite(r.value)), width, y_of(finite(r.value)), "reference") +
-            (r.label.empty() ? "" : svg_text(width, y_of(finite(r.value)) - 4, r.label, "end", "soft"));
-  body += svg_line(left, bottom, width, bottom, "axis") + "\n";
-  const size_t every = std::max<size_t>(1, static_cast<size_t>(std::ceil(n / 16)));
-  for (size_t i = 0; i < chart.categories.size(); i += every)
-    body += svg_text(left + (static_cast<double>(i) + 0.5) * step, height - 4, chart.categories[i], "middle",
+  const auto every =
+      static_cast<size_t>(std::max(1.0, std::ceil((largest_text(chart.columns, 12) + 6) / step)));
+  for (size_t c = 0; c < columns; c += every)
+    body += svg_text(left + (static_cast<double>(c) + 0.5) * step, bottom + 12, chart.columns[c], "middle",
                      "soft");
-  return svg_open("columns", chart.title, width, height) + body + "</svg>\n";
+  body += svg_text(left - 7, bottom + 12, chart.column_label, "end", "soft");
+  return svg_open("columns", chart.title, width, bottom + 20) + body + "</svg>\n";
 }
 
 std::string share_bars(const ShareBars& chart) {

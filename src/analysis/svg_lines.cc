@@ -34,15 +34,16 @@ Points prepared(const LineSeries& s, bool log_x, bool log_y) {
   return out;
 }
 
-// Mean over a window of about a twentieth of the curve, narrower at the ends so that they stay in place.
+// Mean over a window of about a twentieth of the curve: symmetric, so narrower at the steep beginning; at the
+// end it looks back only.
 Points smoothed(const Points& raw) {
   Points out = raw;
   const auto n = static_cast<int64_t>(raw.y.size()), reach = std::max<int64_t>(1, n / 40);
   for (int64_t i = 0; i < n; ++i) {
-    const int64_t r = std::min({reach, i, n - 1 - i});
+    const int64_t back = std::min(reach, i), ahead = std::min({reach, i, n - 1 - i});
     double sum = 0;
-    for (int64_t j = i - r; j <= i + r; ++j) sum += raw.y[static_cast<size_t>(j)];
-    out.y[static_cast<size_t>(i)] = sum / static_cast<double>(2 * r + 1);
+    for (int64_t j = i - back; j <= i + ahead; ++j) sum += raw.y[static_cast<size_t>(j)];
+    out.y[static_cast<size_t>(i)] = sum / static_cast<double>(back + ahead + 1);
   }
   return out;
 }

@@ -27,7 +27,7 @@ std::string svg_legend(double x, double y, double right, const std::vector<std::
 std::string cut_to_width(const std::string& text, double width, double font_size);
 // Class number of a colour: `chosen`, or by position.
 inline int colour_of(int chosen, size_t position) {
-  return chosen >= 0 ? chosen % 8 : static_cast<int>(position % 8);
+  return chosen >= 0 ? chosen % 9 : static_cast<int>(position % 8);
 }
 
 }  // namespace lyceum
