@@ -6,10 +6,12 @@
 #include <cstring>
 #include <limits>
 
+#include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "kernels/head.h"
 #include "kernels/isa.h"
+#include "kernels/product_check.h"
 #include "kernels/products_reference.h"
 
 namespace lyceum::kernels {
@@ -368,6 +370,21 @@ TEST(Levels, SameBitsAtAnyThreadCount) {
         }
       }
   set_thread_count(before);
+}
+
+TEST(Check, PassesOnGoodKernelsAndNamesABadElement) {
+  set_check_interval(1);
+  EXPECT_NO_THROW(all_bits(50, false, DType::kBF16, DType::kBF16));
+  set_check_interval(0);
+  Matrix got(DType::kF32, 4, 8, 1), wanted = got;
+  got.f32[2 * got.stride + 5] += 0.5f;
+  try {
+    compare_rows("product", "4 slots", false, got.rows_of(), wanted.rows_of(), 4, 8);
+    ADD_FAILURE() << "a wrong element passed";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("product at level"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("row 2 column 5"), std::string::npos) << e.what();
+  }
 }
 
 TEST(Levels, EmulatedTilesEqualTheAmxInstructionBitForBit) {

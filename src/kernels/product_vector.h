@@ -38,6 +38,7 @@ static void micro_tile(const float* a, int64_t a_stride, const float* const* pan
   for (int p = 0; p < P; ++p) b[p] = panel[p];
   const int64_t row = kAcross ? 1 : a_stride, next = kAcross ? a_stride : 1;
   const float* a3 = a + 3 * row;
+#pragma GCC unroll 4
   for (int64_t d = 0; d < depth; ++d) {
     typename T::Vec column[kAll];
 #pragma GCC unroll 8

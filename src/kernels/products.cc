@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "kernels/product_blocks.h"
+#include "kernels/product_check.h"
 #include "kernels/products_reference.h"
 
 namespace lyceum::kernels {
@@ -111,7 +112,13 @@ void product(const Groups& groups, ConstRows x, const int32_t* gather, const Wei
   form.epilogue = Epilogue::kStore;
   form.y_type = y.type, form.y_stride = y.stride;
   form.accumulate = accumulate;
+  if (!check_due()) return forward(*table, groups, x, gather, w, form, y, {});
+  const int64_t width = w.layout.parts * w.layout.n;
+  const RowsCopy wanted(y, groups.slots(), width);
   forward(*table, groups, x, gather, w, form, y, {});
+  reference::product(groups, x, gather, w, wanted.rows, accumulate);
+  compare_rows("product", shape_text(groups, w.layout), x.type == DType::kBF16, y, wanted.rows,
+               groups.slots(), width);
 }
 
 void activated_product(const Groups& groups, ConstRows x, const int32_t* gather, const Weights& w,
@@ -126,12 +133,17 @@ void activated_product(const Groups& groups, ConstRows x, const int32_t* gather,
   form.scale = scale;
   form.pre_type = pre.type, form.pre_stride = pre.stride, form.pre_part = w.layout.n;
   forward(*table, groups, x, gather, w, form, h, pre);
+  if (!check_due()) return;
+  const RowsCopy wanted(h, groups.slots(), w.layout.n);
+  reference::activated_product(groups, x, gather, w, activation, scale, {}, wanted.rows);
+  compare_rows("activated_product", shape_text(groups, w.layout), x.type == DType::kBF16, h, wanted.rows,
+               groups.slots(), w.layout.n);
 }
 
-void product_dgrad(const Groups& groups, ConstRows dy, const int32_t* gather, const Weights& w, Rows dx,
-                   bool accumulate) {
-  const ProductTable* table = product_table(dy.type, w.layout.type);
-  if (!table) return reference::product_dgrad(groups, dy, gather, w, dx, accumulate);
+namespace {
+
+void dgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const int32_t* gather,
+           const Weights& w, Rows dx, bool accumulate) {
   const WeightLayout& layout = w.layout;
   const int64_t k_part = round_up(layout.n_padded(), table->k_step), k = layout.parts * k_part;
   const int64_t panels = (layout.k + 15) / 16;
@@ -176,6 +188,20 @@ void product_dgrad(const Groups& groups, ConstRows dy, const int32_t* gather, co
   });
 }
 
+}  // namespace
+
+void product_dgrad(const Groups& groups, ConstRows dy, const int32_t* gather, const Weights& w, Rows dx,
+                   bool accumulate) {
+  const ProductTable* table = product_table(dy.type, w.layout.type);
+  if (!table) return reference::product_dgrad(groups, dy, gather, w, dx, accumulate);
+  if (!check_due()) return dgrad(table, groups, dy, gather, w, dx, accumulate);
+  const RowsCopy wanted(dx, groups.slots(), w.layout.k);
+  dgrad(table, groups, dy, gather, w, dx, accumulate);
+  reference::product_dgrad(groups, dy, gather, w, wanted.rows, accumulate);
+  compare_rows("product_dgrad", shape_text(groups, w.layout), dy.type == DType::kBF16, dx, wanted.rows,
+               groups.slots(), w.layout.k);
+}
+
 namespace {
 
 // Tasks of a weight gradient: rows are inputs, panels are outputs of all parts.
@@ -197,12 +223,8 @@ const std::vector<ProductTask>& cut_inputs(const Groups& groups, const WeightLay
   return tasks;
 }
 
-}  // namespace
-
-void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather, ConstRows x,
-                   const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride) {
-  const ProductTable* table = product_table(x.type, dy.type);
-  if (!table) return reference::product_wgrad(groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const int32_t* dy_gather,
+           ConstRows x, const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride) {
   int64_t most = 0;
   for (int64_t g = 0; g < groups.n; ++g)
     most = std::max<int64_t>(most, groups.first[g + 1] - groups.first[g]);
@@ -247,6 +269,22 @@ void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather,
       }
     }
   });
+}
+
+}  // namespace
+
+void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather, ConstRows x,
+                   const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride) {
+  const ProductTable* table = product_table(x.type, dy.type);
+  if (!table) return reference::product_wgrad(groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+  if (!check_due()) return wgrad(table, groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+  const Rows all{dw, DType::kF32, stride};
+  const RowsCopy wanted(all, groups.n, layout.size());
+  wgrad(table, groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+  reference::product_wgrad(groups, dy, dy_gather, x, x_gather, layout, static_cast<float*>(wanted.rows.data),
+                           layout.size());
+  compare_rows("product_wgrad", shape_text(groups, layout), x.type == DType::kBF16, all, wanted.rows,
+               groups.n, layout.size());
 }
 
 void activation_gradient(int64_t slots, int64_t n, int64_t parts, Activation activation, const float* scale,
