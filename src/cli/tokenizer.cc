@@ -84,7 +84,9 @@ struct TrainOptions {
 
 void train(TrainOptions options) {
   const auto begin = std::chrono::steady_clock::now();
+  options.trainer.progress = true;
   const std::vector<std::string> files = files_of(options.inputs);
+  real_files().make_directories(options.out);  // not after all the work
   BpeTrainer trainer(options.trainer);
   std::vector<std::string> texts;
   size_t held = 0, n_texts = 0;

@@ -402,16 +402,7 @@ BpeTrainer::BpeTrainer(const BpeTrainerOptions& options) {
 }
 BpeTrainer::~BpeTrainer() = default;
 
-void BpeTrainer::add(std::span<const std::string_view> texts) {
-  double total = 0;
-  for (const std::string_view text : texts) total += static_cast<double>(text.size());
-  std::optional<Progress> bar;
-  if (state_->options.progress) bar.emplace("count words", total, "bytes");
-  state_->counter.add(texts, [&](size_t bytes) {
-    if (bar) bar->add(static_cast<double>(bytes));
-  });
-}
-
+void BpeTrainer::add(std::span<const std::string_view> texts) { state_->counter.add(texts); }
 uint64_t BpeTrainer::bytes() const { return state_->counter.bytes(); }
 uint64_t BpeTrainer::n_words() const {
   state_->counter.combine();

@@ -21,7 +21,7 @@ struct BpeTrainerOptions {
   // take the bracket or dot before it, and splits numbers into groups of three; Chinese falls into clauses,
   // inside which BPE finds the words; and every engine knows it by name.
   std::string pattern = "llama3";
-  bool progress = false;  // show a progress bar
+  bool progress = false;  // show a bar while pairs are merged
 };
 
 class BpeTrainer {

@@ -98,7 +98,7 @@ void WordCounter::count(std::string_view text, std::vector<WordTable>& tables) c
   }
 }
 
-void WordCounter::add(std::span<const std::string_view> texts, const std::function<void(size_t)>& done) {
+void WordCounter::add(std::span<const std::string_view> texts) {
   std::vector<std::string_view> parts;
   for (const std::string_view text : texts) {
     cut_at_lines(text, parts);
@@ -115,12 +115,8 @@ void WordCounter::add(std::span<const std::string_view> texts, const std::functi
   for (auto& tables : shards_) tables.resize(kShards);
   parallel_for(static_cast<int64_t>(begins.size()) - 1, [&](int64_t task, int worker) {
     std::string buffer;
-    size_t seen = 0;
-    for (size_t i = begins[task]; i < begins[task + 1]; ++i) {
+    for (size_t i = begins[task]; i < begins[task + 1]; ++i)
       count(to_valid_utf8(parts[i], buffer), shards_[worker]);
-      seen += parts[i].size();
-    }
-    done(seen);
   });
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,8 +33,7 @@ class WordTable {
 class WordCounter {
  public:
   explicit WordCounter(Scan scan) : scan_(scan) {}
-  // Counts the words of some texts; done(bytes) is called as they are done, from any thread.
-  void add(std::span<const std::string_view> texts, const std::function<void(size_t)>& done);
+  void add(std::span<const std::string_view> texts);
   // Brings the counts of all threads together. Call before tables().
   void combine();
   // Each word is in one table; which one, and in which order, says nothing.
