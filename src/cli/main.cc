@@ -34,9 +34,9 @@ const Verb kVerbs[] = {
     kGenerateVerb,
     kChatVerb,
     kBenchVerb,
-    // clang-format on
     kFlopsVerb,
     kRunsVerb,
+    // clang-format on
 };
 }  // namespace
 
