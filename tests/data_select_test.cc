@@ -234,6 +234,8 @@ TEST_F(Select, LanguagesAreTold) {
                      "\u0440\u0443\u0441\u0441\u043a\u043e\u043c \u044f\u0437\u044b\u043a\u0435"),
             "ru");
   EXPECT_EQ(language("int x = 3; return x;"), "und");
+  EXPECT_EQ(language("https://a.com/os https://b.com/no a.com a.com a.com a.com a.com x@y.com em.no em/no"),
+            "und");
 }
 
 TEST_F(Select, PersonalDataIsFoundByItsFormAndMasked) {

@@ -71,12 +71,19 @@ Counts count(std::string_view text) {
   text = text.substr(0, std::min<size_t>(text.size(), size_t{1} << 16));  // enough to judge
   while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xc0) == 0x80) text.remove_suffix(1);
   if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xc0) text.remove_suffix(1);
+  bool address = false;  // inside "https://github.com/x", "a.b", "name@host": no words of a language
   for (size_t at = 0; at < text.size();) {
     const char32_t c = next_code_point(text, at);
+    if (c == ' ' || c == '\n' || c == '\t') address = false;
+    const bool mark = c == '/' || c == '@' || c == '_' || c == '=' || c == '.' || c == ':';
+    if (mark && at < text.size() && static_cast<unsigned char>(text[at]) > ' ') {
+      address = true;
+      word.clear();
+    }
     const bool upper = (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7);
     const bool latin = upper || (c >= 'a' && c <= 'z') || (c >= 0xdf && c <= 0x17f && c != 0xf7);
     if (latin) {
-      append_code_point(word, upper ? c + 32 : c);
+      if (!address) append_code_point(word, upper ? c + 32 : c);
       ++counts.scripts.latin;
       continue;
     }

@@ -42,7 +42,11 @@ bool is_header(const std::string& path, View name) {
 }
 bool is_document(const std::string& path, View name) {
   const std::string plain(without_compression(name));
-  if (name.starts_with("changelog") || name.starts_with("ChangeLog") || name == "copyright") return false;
+  std::string lower(name);
+  for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  for (const View list :
+       {"changelog", "copyright", "authors", "thanks", "copying", "license"})  // names, not prose
+    if (lower.starts_with(list)) return false;
   if (path.find("/_sources/") != std::string::npos || path.find("/_static/") != std::string::npos)
     return false;
   if (plain.starts_with("genindex") || plain == "contents.html" || plain == "search.html" ||
@@ -54,6 +58,10 @@ bool is_document(const std::string& path, View name) {
 }
 bool is_prose_page(const std::string& path, View name) {
   return path.find("/html/") != std::string::npos && has_extension(name, {"html"});
+}
+// Perl's Unicode tables are numbers, not programs.
+bool is_perl(const std::string& path, View name) {
+  return has_extension(name, {"pm", "pl", "pod", "t"}) && path.find("/unicore/") == std::string::npos;
 }
 bool any_file(const std::string&, View) { return true; }
 bool is_fortune(const std::string&, View name) { return name.find('.') == View::npos; }
@@ -74,16 +82,8 @@ const Place kPlaces[] = {
     {"usr/lib/llvm-*/lib/clang/*/include", "c", "code", TextForm::kPlain, is_header, 0},
     {"usr/lib/python3*", "python", "code", TextForm::kPlain,
      [](const std::string&, View n) { return has_extension(n, {"py"}); }, 2},
-    {"usr/share/perl*", "perl", "code", TextForm::kPlain,
-     [](const std::string&, View n) {
-       return has_extension(n, {"pm", "pl", "pod", "t"});
-     },
-     2},
-    {"usr/lib/*/perl*", "perl", "code", TextForm::kPlain,
-     [](const std::string&, View n) {
-       return has_extension(n, {"pm", "pl", "pod", "t"});
-     },
-     2},
+    {"usr/share/perl*", "perl", "code", TextForm::kPlain, is_perl, 2},
+    {"usr/lib/*/perl*", "perl", "code", TextForm::kPlain, is_perl, 2},
     {"usr/bin", "shell", "code", TextForm::kPlain,
      [](const std::string& p, View) { return is_shell_script(p); }, 1},
     {"usr/sbin", "shell", "code", TextForm::kPlain,
