@@ -231,14 +231,43 @@ static void softmax_gradient(int64_t rows, int64_t width, const float* p, const 
   }
 }
 
-// Short rows: k times the largest of what is left. Long rows: one scan that stops only at what beats the
-// k-th so far.
+// Short rows: k times the largest of what is left, in registers or in memory. Long rows: one scan that stops
+// only at what beats the k-th so far.
 constexpr int64_t kShortRow = 512;
+
+template <int kRegisters>
+static void top_k_registers(int64_t width, int64_t k, const float* x, int32_t* index) {
+  I keys[kRegisters];
+  for (int j = 0; j < kRegisters; ++j) {
+    const int64_t left = width - j * kLanes;
+    keys[j] = splat_key(INT32_MIN);
+    if (left >= kLanes) {
+      keys[j] = order_keys(load(x + j * kLanes, Full{}));
+    } else if (left > 0) {
+      alignas(64) int32_t lanes[kLanes];
+      store_keys(lanes, order_keys(load(x + j * kLanes, Tail(left))));
+      for (int64_t i = left; i < kLanes; ++i) lanes[i] = INT32_MIN;
+      keys[j] = load_keys(lanes);
+    }
+  }
+  for (int64_t n = 0; n < k; ++n) {
+    I most = keys[0];
+#pragma GCC unroll 8
+    for (int j = 1; j < kRegisters; ++j) most = larger_keys(most, keys[j]);
+    const I wanted = splat_key(lanes_max_key(most));
+    uint64_t found = 0;
+#pragma GCC unroll 8
+    for (int j = kRegisters - 1; j >= 0; --j) found = found << kLanes | equal_keys(keys[j], wanted);
+    const unsigned at = static_cast<unsigned>(__builtin_ctzll(found));
+    index[n] = static_cast<int32_t>(at);
+#pragma GCC unroll 8
+    for (int j = 0; j < kRegisters; ++j) keys[j] = drop_key(keys[j], at, j);
+  }
+}
 
 static void top_k_short(int64_t width, int64_t k, const float* x, int32_t* index) {
   alignas(64) int32_t keys[kShortRow + kLanes];
   const int64_t padded = (width + kLanes - 1) / kLanes * kLanes;
-  store_keys(keys + padded - kLanes, splat_key(INT32_MIN));
   each(width, [&](int64_t i, auto t) { store_keys(keys + i, order_keys(load(x + i, t))); });
   for (int64_t i = width; i < padded; ++i) keys[i] = INT32_MIN;
   for (int64_t n = 0; n < k; ++n) {
@@ -282,7 +311,9 @@ static void top_k_long(int64_t width, int64_t k, const float* x, int32_t* index)
 
 static void top_k(int64_t rows, int64_t width, int64_t k, const float* x, float* value, int32_t* index) {
   for (int64_t r = 0; r < rows; ++r, x += width, index += k) {
-    if (width <= kShortRow) top_k_short(width, k, x, index);
+    if (width <= 2 * kLanes) top_k_registers<2>(width, k, x, index);
+    else if (width <= 64) top_k_registers<64 / kLanes>(width, k, x, index);
+    else if (width <= kShortRow) top_k_short(width, k, x, index);
     else top_k_long(width, k, x, index);
     if (value)
       for (int64_t i = 0; i < k; ++i) value[r * k + i] = x[index[i]];

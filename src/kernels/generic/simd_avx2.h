@@ -142,6 +142,11 @@ static inline unsigned equal_keys(I a, I b) {
 static inline unsigned above_keys(I a, I b) {
   return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(a, b))));
 }
+static inline I drop_key(I x, unsigned at, int j) {
+  const I lane = _mm256_set1_epi32(static_cast<int>(at) - 8 * j);
+  const I here = _mm256_cmpeq_epi32(lane, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  return _mm256_blendv_epi8(x, _mm256_set1_epi32(INT32_MIN), here);
+}
 static inline int32_t lanes_max_key(I x) {
   __m128i b = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   b = _mm_max_epi32(b, _mm_shuffle_epi32(b, 0x4e));

@@ -121,6 +121,11 @@ static inline I larger_keys(I a, I b) { return _mm512_max_epi32(a, b); }
 static inline I splat_key(int32_t x) { return _mm512_set1_epi32(x); }
 static inline unsigned equal_keys(I a, I b) { return _mm512_cmpeq_epi32_mask(a, b); }
 static inline unsigned above_keys(I a, I b) { return _mm512_cmpgt_epi32_mask(a, b); }
+// Register j of a row: the row's key `at` becomes INT32_MIN if it is here. No branch.
+static inline I drop_key(I x, unsigned at, int j) {
+  const __mmask16 here = static_cast<__mmask16>(uint64_t{1} << at >> (16 * j));
+  return _mm512_mask_mov_epi32(x, here, _mm512_set1_epi32(INT32_MIN));
+}
 static inline int32_t lanes_max_key(I x) {
   __m256i a = _mm256_max_epi32(_mm512_castsi512_si256(x), _mm512_extracti32x8_epi32(x, 1));
   __m128i b = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
