@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""oneDNN's products (through PyTorch, weights packed beforehand where it can) beside ours, in alternating rounds.
+
+    ninja -C build lyceum_bench_products && bench/peers/onednn_products.py [--shape olmoe] [--experts 8] [--rounds 5]
+
+oneDNN has no grouped product: it is called once per expert, rows gathered beforehand (not timed), without the
+activation. Both sides use the same number of threads. The figure of a case is the median over rounds; the ratio is
+taken round by round. A machine without PyTorch: install it (`pip install torch`), nothing else needs it.
+"""
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+try:
+    import torch
+except ImportError:
+    sys.exit("onednn_products: wanted PyTorch for oneDNN's products, found none (pip install torch); "
+             "build/lyceum_bench_products measures ours alone")
+
+SHAPES = {"olmoe": (2048, 1024, 64, 8, 64), "small": (512, 256, 32, 4, 128)}  # d_model d_ff experts top_k tokens/expert
+
+
+def peer_cases(shape, experts):
+    d_model, d_ff, n_experts, top_k, tokens = SHAPES[shape]
+    n = experts or n_experts
+    rows = tokens * top_k
+    pack = getattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    linear = getattr(torch.ops.mkldnn, "_linear_pointwise")
+
+    def many(count, *size):
+        return [torch.randn(*size, dtype=torch.bfloat16) * 0.1 for _ in range(count)]
+
+    x, h = many(n, rows, d_model), many(n, rows, d_ff)
+    dpre, dout = many(n, rows, 2 * d_ff), many(n, rows, d_model)
+    w13, w2 = many(n, 2 * d_ff, d_model), many(n, d_model, d_ff)
+
+    def packed(weights):
+        return [pack(w, rows) for w in weights]
+
+    def forward(inputs, weights):
+        return lambda: [linear(i, w, None, "none", [], "") for i, w in zip(inputs, weights)]
+
+    def wgrad(dy, inputs, like):
+        total = [torch.zeros_like(w) for w in like]  # bf16: more than ours has to write is not asked of it
+        return lambda: [torch.mm(d.t(), i, out=t) for d, i, t in zip(dy, inputs, total)]
+
+    flops = 2.0 * n * rows * d_model * d_ff
+    return {
+        "forward gate+up": (2 * flops, forward(x, packed(w13))),
+        "forward down": (flops, forward(h, packed(w2))),
+        "dgrad down": (flops, forward(dout, packed([w.t().contiguous() for w in w2]))),
+        "dgrad gate+up": (2 * flops, forward(dpre, packed([w.t().contiguous() for w in w13]))),
+        "wgrad down": (flops, wgrad(dout, h, w2)),
+        "wgrad gate+up": (2 * flops, wgrad(dpre, x, w13)),
+    }
+
+
+def ours(arguments):
+    command = ["build/lyceum_bench_products", "--shape", arguments.shape, "--seconds", str(arguments.seconds),
+               "--threads", str(arguments.threads)]
+    if arguments.experts:
+        command += ["--experts", str(arguments.experts)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.findall(rf"^{arguments.shape} (\S+ \S+) +[\d.]+ +[\d.]+ +([\d.]+)", text, re.M)
+    return {name: float(rate) for name, rate in found}, text.splitlines()[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--experts", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    clock = time.process_time if arguments.threads == 1 else time.perf_counter
+    cases = peer_cases(arguments.shape, arguments.experts)
+    rates = {name: ([], []) for name in cases}
+    with torch.no_grad():
+        for _ in range(arguments.rounds):
+            mine, head = ours(arguments)
+            for name, (flops, run) in cases.items():
+                run()
+                samples = []
+                for _ in range(3):
+                    begin = clock()
+                    run()
+                    samples.append(flops / (clock() - begin) * 1e-12)
+                rates[name][0].append(mine[name])
+                rates[name][1].append(statistics.median(samples))
+    print(head)
+    print(f"PyTorch {torch.__version__} (oneDNN), {arguments.threads} threads, {arguments.shape}")
+    print(f"{'product':<18} {'ours':>8} {'oneDNN':>8} {'ratio':>7}   (TFLOP/s, medians of {arguments.rounds} rounds)")
+    for name, (a, b) in rates.items():
+        ratio = statistics.median(x / y for x, y in zip(a, b))
+        print(f"{name:<18} {statistics.median(a):8.3f} {statistics.median(b):8.3f} {ratio:7.2f}")
+
+
+if __name__ == "__main__":
+    main()
