@@ -14,7 +14,8 @@
 namespace lyceum::kernels {
 namespace {
 
-constexpr int64_t kTasksPerThread = 12;
+constexpr int64_t kTasksPerThread = 6;
+constexpr int64_t kLeastRows = 128;  // of a task, where there are more: the panels stream past them
 constexpr int64_t kLeastPanels = 8;  // of a task: packing its rows must pay
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -67,13 +68,15 @@ const std::vector<ProductTask>& cut_rows(const Groups& groups, int64_t row_block
                                          int64_t panels, int64_t panel_step) {
   thread_local std::vector<ProductTask> tasks;
   tasks.clear();
+  const int threads = thread_count();
+  const int64_t wanted = threads == 1 ? 1 : kTasksPerThread * threads;
+  // Fewer rows before fewer columns: pieces of columns pack the same rows again.
+  max_rows = std::min(max_rows, std::max(kLeastRows, round_up(groups.slots() / wanted, row_block)));
   max_rows = std::max(row_block, max_rows / row_block * row_block);
   int64_t row_tasks = 0;
   for (int64_t g = 0; g < groups.n; ++g)
     row_tasks += (groups.first[g + 1] - groups.first[g] + max_rows - 1) / max_rows;
   if (row_tasks == 0) return tasks;
-  const int threads = thread_count();
-  const int64_t wanted = threads == 1 ? 1 : kTasksPerThread * threads;
   int64_t piece = panels * row_tasks / wanted;
   piece = std::min(panels, round_up(std::max(piece, kLeastPanels), panel_step));
   for (int64_t g = 0; g < groups.n; ++g) {

@@ -213,7 +213,7 @@ const std::vector<ProductTask>& cut_inputs(const Groups& groups, const WeightLay
   int64_t busy = 0;
   for (int64_t g = 0; g < groups.n; ++g) busy += groups.first[g] < groups.first[g + 1];
   if (busy == 0) return tasks;
-  const int64_t wanted = thread_count() == 1 ? 1 : 12 * thread_count();
+  const int64_t wanted = thread_count() == 1 ? 1 : 2 * thread_count();  // each packs its inputs again
   const int64_t piece =
       std::min(panels, round_up(std::max<int64_t>(8, panels * busy * blocks / wanted), panel_step));
   for (int64_t g = 0; g < groups.n; ++g)
