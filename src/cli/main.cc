@@ -18,6 +18,7 @@ extern const Verb kDataVerb;
 extern const Verb kTokenizerVerb;
 extern const Verb kTrainVerb;
 extern const Verb kEvalVerb;
+extern const Verb kAnalyzeVerb;
 extern const Verb kGenerateVerb;
 extern const Verb kChatVerb;
 extern const Verb kBenchVerb;
@@ -31,6 +32,7 @@ const Verb kVerbs[] = {
     kTokenizerVerb,
     kTrainVerb,
     kEvalVerb,
+    kAnalyzeVerb,
     kGenerateVerb,
     kChatVerb,
     kBenchVerb,
