@@ -20,7 +20,8 @@ class Listener : public Taps {
 // One window of one stream as a batch of one sequence.
 Batch window_of(const RoutedText& text, size_t begin, size_t end) {
   Batch b;
-  b.ids.assign(text.ids.begin() + static_cast<std::ptrdiff_t>(begin), text.ids.begin() + static_cast<std::ptrdiff_t>(end));
+  b.ids.assign(text.ids.begin() + static_cast<std::ptrdiff_t>(begin),
+               text.ids.begin() + static_cast<std::ptrdiff_t>(end));
   for (size_t i = begin; i < end; ++i) b.positions.push_back(static_cast<int32_t>(i - begin));
   b.domains.assign(b.ids.size(), text.domain);
   b.offsets = {0, static_cast<int32_t>(b.ids.size())};
@@ -31,24 +32,26 @@ std::vector<int32_t> predicted_ids(const Model& model, const Tensor& hidden) {
   const int64_t tokens = hidden.rows();
   std::vector<int32_t> targets(static_cast<size_t>(tokens), -1), best(static_cast<size_t>(tokens));
   std::vector<float> log_prob(best.size()), logsumexp(best.size());
-  kernels::linear_log_prob(tokens, hidden.as_rows(), model.head().weights(), 1, targets.data(), log_prob.data(),
-                           logsumexp.data(), best.data());
+  kernels::linear_log_prob(tokens, hidden.as_rows(), model.head().weights(), 1, targets.data(),
+                           log_prob.data(), logsumexp.data(), best.data());
   return best;
 }
 
 }  // namespace
 
-CollectedRouting collect_routing(const Model& model, const std::vector<RoutedText>& texts, const CollectOptions& o,
-                                 const std::function<void(int64_t)>& progress) {
+CollectedRouting collect_routing(const Model& model, const std::vector<RoutedText>& texts,
+                                 const CollectOptions& o, const std::function<void(int64_t)>& progress) {
   const ModelConfig& c = model.config();
-  if (!c.sparse()) fail(ErrorKind::kUnsupported, "analyze", "a ", c.family, " model is dense: it has no routers to look at");
+  if (!c.sparse())
+    fail(ErrorKind::kUnsupported, "analyze", "a ", c.family, " model is dense: it has no routers to look at");
   CollectedRouting out{RoutingCounts({c.n_layers, c.n_experts, c.top_k, o.n_domains, c.vocab}), {}};
   out.chosen.resize(static_cast<size_t>(c.n_layers));
   std::vector<int64_t> taken(static_cast<size_t>(o.n_domains));
   int64_t total = 0;
   for (const RoutedText& text : texts) {
     int64_t& of_domain = taken.at(static_cast<size_t>(text.domain));
-    for (size_t begin = 0; begin < text.ids.size() && of_domain < o.tokens_per_domain; begin += static_cast<size_t>(o.window)) {
+    for (size_t begin = 0; begin < text.ids.size() && of_domain < o.tokens_per_domain;
+         begin += static_cast<size_t>(o.window)) {
       const size_t end = std::min(begin + static_cast<size_t>(o.window), text.ids.size());
       const Batch batch = window_of(text, begin, end);
       Listener listener(c.n_layers);

@@ -15,7 +15,7 @@ struct RoutedText {
 };
 
 struct CollectOptions {
-  int64_t window = 512;              // tokens read at once, without overlap
+  int64_t window = 512;               // tokens read at once, without overlap
   int64_t tokens_per_domain = 20480;  // the OLMoE paper takes 204,800
   int64_t n_domains = 1;
 };
@@ -25,9 +25,10 @@ struct CollectedRouting {
   std::vector<std::vector<int32_t>> chosen;  // [layers][tokens * top_k], for router_saturation()
 };
 
-// Reads up to tokens_per_domain tokens of every domain. Predicted ids are the largest logits. Throws kUnsupported for a
-// model without routers. `progress` sees tokens read.
-CollectedRouting collect_routing(const Model& model, const std::vector<RoutedText>& texts, const CollectOptions& options,
+// Reads up to tokens_per_domain tokens of every domain. Predicted ids are the largest logits. Throws
+// kUnsupported for a model without routers. `progress` sees tokens read.
+CollectedRouting collect_routing(const Model& model, const std::vector<RoutedText>& texts,
+                                 const CollectOptions& options,
                                  const std::function<void(int64_t tokens)>& progress = {});
 
 }  // namespace lyceum

@@ -72,10 +72,8 @@ class Pool {
     }
     work(0);
     for (int turns = 0; busy_.load(std::memory_order_acquire) != 0; ++turns) {
-      if (turns < 2000)
-        relax();
-      else
-        std::this_thread::yield();  // a worker lost its core to somebody else's work: give ours away
+      if (turns < 2000) relax();
+      else std::this_thread::yield();  // a worker lost its core to somebody else's work: give ours away
     }
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }

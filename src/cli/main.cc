@@ -28,16 +28,8 @@ extern const Verb kRunsVerb;
 namespace {
 const Verb kVerbs[] = {
     // clang-format off: one row each
-    kDataVerb,
-    kTokenizerVerb,
-    kTrainVerb,
-    kEvalVerb,
-    kAnalyzeVerb,
-    kGenerateVerb,
-    kChatVerb,
-    kBenchVerb,
-    kFlopsVerb,
-    kRunsVerb,
+    kDataVerb,     kTokenizerVerb, kTrainVerb, kEvalVerb,  kAnalyzeVerb,
+    kGenerateVerb, kChatVerb,      kBenchVerb, kFlopsVerb, kRunsVerb,
     // clang-format on
 };
 }  // namespace
