@@ -73,17 +73,15 @@ constexpr std::array<unsigned, 5> kDivergingLight = {0x1f5fa8, 0x8db9dc, 0xf1efe
 constexpr std::array<unsigned, 5> kDivergingDark = {0x6fb0f5, 0x355f8c, 0x2a2d34, 0x95502f, 0xff8f66};
 
 constexpr const char* kLight =
-    "--ink:#1c1f26;--ink-2:#565d6b;--ink-3:#8a909c;--paper:#ffffff;--page:#f7f6f2;--rule:#e4e2db;--grid:#"
-    "eceae4;"
-    "--good:#13795b;--warn:#b3421f;--accent:#2456b8;"
-    "--c0:#2f6bd8;--c1:#e0752d;--c2:#14907a;--c3:#c2478f;--c4:#b98a00;--c5:#7457d1;--c6:#2f9fc4;--c7:#"
-    "8c6a52;";
+    "--ink:#1c1f26;--ink-2:#565d6b;--ink-3:#8a909c;--paper:#ffffff;--page:#f7f6f2;"
+    "--rule:#e4e2db;--grid:#eceae4;--good:#13795b;--warn:#b3421f;--accent:#2456b8;"
+    "--c0:#2f6bd8;--c1:#e0752d;--c2:#14907a;--c3:#c2478f;--c4:#b98a00;"
+    "--c5:#7457d1;--c6:#2f9fc4;--c7:#8c6a52;--c8:#bdc0c8;";
 constexpr const char* kDark =
-    "--ink:#eceef2;--ink-2:#a9b0bd;--ink-3:#7b8290;--paper:#1b1e24;--page:#131519;--rule:#30343c;--grid:#"
-    "282c33;"
-    "--good:#4fd0a0;--warn:#ff9670;--accent:#8db4ff;"
-    "--c0:#74a5ff;--c1:#ff9c5b;--c2:#41cdb0;--c3:#f08bc4;--c4:#e5bf45;--c5:#aa95ff;--c6:#6acbea;--c7:#"
-    "c4a187;";
+    "--ink:#eceef2;--ink-2:#a9b0bd;--ink-3:#7b8290;--paper:#1b1e24;--page:#131519;"
+    "--rule:#30343c;--grid:#282c33;--good:#4fd0a0;--warn:#ff9670;--accent:#8db4ff;"
+    "--c0:#74a5ff;--c1:#ff9c5b;--c2:#41cdb0;--c3:#f08bc4;--c4:#e5bf45;"
+    "--c5:#aa95ff;--c6:#6acbea;--c7:#c4a187;--c8:#565d69;";
 
 constexpr const char* kRules = R"(
 svg.chart{display:block;width:100%;height:auto;overflow:visible;font-family:var(--sans);font-variant-numeric:tabular-nums}

@@ -35,14 +35,14 @@ figure{margin:0 0 16px} .grid>figure,.thirds>figure{margin:0}
 figcaption p{margin:0 0 14px;color:var(--ink-2);font-size:14px;line-height:1.5;max-width:52em}
 figcaption h3:last-child{margin-bottom:12px}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch;padding-bottom:2px}
-.scroll>svg.chart{min-width:620px;overflow:hidden}
+.scroll>svg.chart{min-width:620px;overflow:hidden} .scroll>svg.chart.heat,.scroll>svg.chart.columns{min-width:860px}
 table{border-collapse:collapse;width:100%;font-size:14px;line-height:1.45;font-variant-numeric:tabular-nums}
 th{color:var(--ink-2);font-weight:560;text-align:left;white-space:nowrap;border-bottom:1px solid var(--rule);padding:8px 16px 8px 0;vertical-align:bottom}
 td{border-bottom:1px solid var(--grid);padding:9px 16px 9px 0;vertical-align:top}
 tr:last-child td{border-bottom:0} th:last-child,td:last-child{padding-right:0}
 .num{text-align:right;white-space:nowrap}
 tr.total td{font-weight:640;border-top:1px solid var(--ink-3)}
-td.key{font-weight:560;white-space:nowrap} td.fine{color:var(--ink-2);font-size:13px}
+td.key{font-weight:560;white-space:nowrap} td.text{min-width:17em;color:var(--ink-2);font-size:13px}
 .chip{display:inline-block;font-size:12px;font-weight:600;letter-spacing:.02em;color:var(--ink-2);background:var(--page);border:1px solid var(--rule);border-radius:99px;padding:1px 10px}
 .sample{display:flex;flex-direction:column;gap:12px}
 .sample pre{margin:0;font:13.5px/1.6 var(--mono);white-space:pre-wrap;overflow-wrap:anywhere;max-height:340px;overflow-y:auto;color:var(--ink)}
@@ -51,13 +51,16 @@ td.key{font-weight:560;white-space:nowrap} td.fine{color:var(--ink-2);font-size:
 .words{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:14px}
 .words .card{padding:14px 18px}
 .words ol{list-style:none;margin:8px 0 0;padding:0;display:flex;flex-wrap:wrap;gap:5px}
-.words code{font:12.5px/1.5 var(--mono);background:var(--page);border:1px solid var(--rule);border-radius:6px;padding:1px 6px;white-space:pre}
+.words code{font:12.5px/1.5 var(--mono);background:var(--page);border:1px solid var(--rule);border-radius:6px;padding:1px 6px;white-space:pre;overflow-wrap:anywhere}
+.words li{white-space:nowrap}
 .words li span{color:var(--ink-3);font-size:11px;margin-left:4px}
 .command{margin:0 0 14px} .command p{margin:0 0 4px;color:var(--ink-2);font-size:14px}
 .command pre{margin:0;font:13.5px/1.55 var(--mono);background:var(--page);border:1px solid var(--rule);border-radius:9px;padding:9px 14px;overflow-x:auto}
 .verdict{font-size:16px;margin:0 0 16px}
 footer{max-width:1120px;margin:56px auto 0;padding:20px 24px 48px;color:var(--ink-3);font-size:13px;border-top:1px solid var(--rule)}
+.narrow{display:none}
 @media (max-width:600px){
+ .narrow{display:block} .wide{display:none}
  body{font-size:15px} main,header.top,nav ul{padding-left:16px;padding-right:16px} header.top{padding-top:34px}
  header.top .lead{font-size:17px} .card{padding:16px;border-radius:12px} section{padding-top:34px} h2{font-size:22px}
  .cards{grid-template-columns:1fr 1fr;gap:10px} .cards .card{padding:12px 14px 14px} .cards .value{font-size:24px}
@@ -66,6 +69,10 @@ footer{max-width:1120px;margin:56px auto 0;padding:20px 24px 48px;color:var(--in
 )";
 
 }  // namespace
+
+std::string wide_and_narrow(const std::string& wide, const std::string& narrow) {
+  return "<div class=\"wide\">" + wide + "</div><div class=\"narrow\">" + narrow + "</div>";
+}
 
 void HtmlPage::end_section() {
   if (in_section_) body_ += "</section>\n";
@@ -82,7 +89,8 @@ void HtmlPage::section(const std::string& id, const std::string& heading, const 
 
 void HtmlPage::figure(const std::string& heading, const std::string& markup, const std::string& reading,
                       bool scrolls) {
-  body_ += "<figure class=\"card\"><figcaption><h3>" + escape_html(heading) + "</h3>";
+  body_ += "<figure class=\"card\"><figcaption>";
+  if (!heading.empty()) body_ += "<h3>" + escape_html(heading) + "</h3>";
   if (!reading.empty()) body_ += "<p>" + escape_html(reading) + "</p>";
   body_ += "</figcaption>";
   body_ += scrolls ? "<div class=\"scroll\">" + markup + "</div>" : markup;
@@ -99,8 +107,11 @@ void HtmlPage::table(const std::vector<std::string>& head, const std::vector<std
   for (const auto& row : rows) {
     body_ += !row.empty() && row[0] == "total" ? "<tr class=\"total\">" : "<tr>";
     for (size_t i = 0; i < row.size(); ++i)
-      body_ +=
-          std::string("<td") + (i == 0 ? " class=\"key\"" : css(i)) + ">" + escape_html(row[i]) + "</td>";
+      body_ += std::string("<td") +
+               (i == 0    ? " class=\"key\""
+                : *css(i) ? css(i)
+                          : " class=\"text\"") +
+               ">" + escape_html(row[i]) + "</td>";
     body_ += "</tr>\n";
   }
   body_ += "</tbody></table></div>\n";

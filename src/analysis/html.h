@@ -7,6 +7,9 @@
 
 namespace lyceum {
 
+// Two drawings of one thing: for screens, and for phones.
+std::string wide_and_narrow(const std::string& wide, const std::string& narrow);
+
 class HtmlPage {
  public:
   // Markup that is already safe.

@@ -72,7 +72,9 @@ void add_scores(HtmlPage& page, const std::vector<DomainScore>& scores) {
   } else {
     chart.series.pop_back();
   }
-  page.figure("By domain", bar_chart(chart), "", true);
+  BarChart narrow = chart;
+  narrow.width = 350;
+  page.figure("By domain", wide_and_narrow(bar_chart(chart), bar_chart(narrow)));
 }
 
 void add_samples(HtmlPage& page, const std::vector<ReportSample>& samples) {
@@ -93,7 +95,7 @@ void add_curves(HtmlPage& page, const ReportCurves& c) {
   const bool by_tokens = c.tokens.size() == c.step.size() && any_finite(c.tokens);
   const std::vector<double>& x = by_tokens ? c.tokens : c.step;
   page.section("training", "Training", "Faint: every step. Strong: the running mean.");
-  int width = 520, height = 260;
+  int width = 430, height = 230;
   page.open("grid");
   const auto chart = [&](const std::string& title, const std::vector<double>& y, int colour, auto&& adjust,
                          const std::string& reading) {
@@ -112,6 +114,7 @@ void add_curves(HtmlPage& page, const ReportCurves& c) {
   if (any_finite(c.held_out_bits)) {
     LineChart lines;
     lines.title = "Held-out bits per byte in training";
+    lines.width = width, lines.height = height;
     lines.x_label = "step";
     lines.series = {{"", c.held_out_step, c.held_out_bits, false, 2}};
     page.figure("Held-out bits per byte", line_chart(lines), "Byte-weighted over all domains.");
@@ -127,7 +130,7 @@ void add_curves(HtmlPage& page, const ReportCurves& c) {
       "Before clipping, logarithmic.");
   page.close();
   page.open("thirds");
-  width = 400, height = 230;
+  width = 320, height = 210;
   chart(
       "Learning rate", c.lr, 5, [](LineChart& l) { l.zero_based = true, l.smooth = false; }, "");
   chart(
@@ -164,7 +167,11 @@ void add_data(HtmlPage& page, const std::vector<DataRow>& rows) {
   }
   cells.push_back({total.name, std::to_string(total.documents), human_bytes(static_cast<double>(total.bytes)),
                    count_text(total.tokens), std::to_string(total.dropped_documents), ""});
-  if (rows.size() > 1 && rows.size() <= 16) page.figure("Bytes by domain", share_bars(shares), "", true);
+  if (rows.size() > 1 && rows.size() <= 16) {
+    ShareBars narrow = shares;
+    narrow.width = 350;
+    page.figure("Bytes by domain", wide_and_narrow(share_bars(shares), share_bars(narrow)));
+  }
   page.open("card");
   page.table({"Domain", "Documents", "Size", "Tokens", "Dropped", "Why (documents)"}, cells,
              {false, true, true, true, true, false});
@@ -180,7 +187,7 @@ void add_costs(HtmlPage& page, const ReportCosts& costs) {
     ShareBars shares;
     shares.title = "Parameters by part";
     shares.rows = {"stored", "used per token"};
-    shares.width = 460;
+    shares.width = 400;
     for (const CostRow& row : costs.parts) shares.parts.push_back(row.part);
     for (const CostRow& row : costs.parts) shares.values.push_back(static_cast<double>(row.total));
     for (const CostRow& row : costs.parts) shares.values.push_back(static_cast<double>(row.active));

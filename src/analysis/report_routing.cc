@@ -122,12 +122,12 @@ void add_together(HtmlPage& page, const RoutingReport& r) {
     HeatMap map;
     map.title = "Co-activation, layer " + std::to_string(layer.layer);
     map.row_label = map.column_label = "expert";
-    map.legend = "also choose the column's";
+    map.legend = "choose both";
     for (const int64_t e : layer.shown_experts) map.rows.push_back(std::to_string(e));
     map.columns = map.rows;
     map.values = layer.co_activation;
     map.percent = true, map.decimals = 1;
-    map.width = 400, map.largest_cell = 44;
+    map.width = 320, map.largest_cell = 44;
     page.figure("Co-activation, layer " + std::to_string(layer.layer), heat_map(map),
                 "Of the tokens that choose the row's expert, the share that also choose the column's." +
                     std::string(layer.shown_experts.size() < static_cast<size_t>(r.n_experts)
@@ -141,7 +141,7 @@ void add_saturation(HtmlPage& page, const RoutingReport& r) {
   if (r.saturation.empty()) return;
   LineChart chart;
   chart.title = "Router saturation";
-  chart.width = 400, chart.height = 290;
+  chart.width = 320, chart.height = 270;
   chart.zero_based = true, chart.percent = true;
   bool tokens = true;
   for (const SaturationPoint& p : r.saturation) tokens &= p.tokens > 0;
@@ -172,7 +172,7 @@ void add_saturation(HtmlPage& page, const RoutingReport& r) {
 void add_concentration(HtmlPage& page, const RoutingReport& r) {
   LineChart chart;
   chart.title = "Concentration of load";
-  chart.width = 400, chart.height = 290;
+  chart.width = 320, chart.height = 270;
   chart.x_label = "experts kept, busiest first";
   chart.zero_based = true, chart.percent = true;
   for (const size_t i : chosen_layers(r.layers.size())) {
@@ -198,7 +198,7 @@ void add_vocabulary(HtmlPage& page, const RoutingReport& r) {
   BarChart bars;
   bars.title = "Vocabulary specialisation by layer";
   bars.percent = true, bars.decimals = 0;
-  bars.width = 400;
+  bars.width = 320;
   bars.series = {{"input id", {}, 0}, {"next id", {}, 1}, {"predicted id", {}, 2}};
   for (const size_t i : chosen_layers(r.layers.size())) {
     if (r.layers[i].vocabulary.size() != 3) continue;
@@ -210,6 +210,19 @@ void add_vocabulary(HtmlPage& page, const RoutingReport& r) {
     page.figure("Vocabulary specialisation", bar_chart(bars),
                 "Mean over ids of the largest share that one expert has of the id's tokens.");
   }
+}
+
+// A piece as one line: line ends and tabs as the signs that stand for them, an outer blank as an open box.
+std::string visible(const std::string& piece) {
+  std::string out;
+  for (size_t i = 0; i < piece.size(); ++i) {
+    const char c = piece[i];
+    if (c == '\n') out += "\u21b5";
+    else if (c == '\t') out += "\u21e5";
+    else if (c == ' ' && (i == 0 || i + 1 == piece.size() || piece[i - 1] == ' ')) out += "\u2423";
+    else out += c;
+  }
+  return out;
 }
 
 void add_words(HtmlPage& page, const RoutingReport& r) {
@@ -226,7 +239,8 @@ void add_words(HtmlPage& page, const RoutingReport& r) {
              (w.role == "input" ? "" : " by " + escape_html(w.role) + " id") + "<ol>");
     for (const ExpertWords::Piece& p : w.pieces)
       page.raw("<li title=\"" + std::to_string(p.occurrences) + " occurrences\"><code>" +
-               escape_html(p.text) + "</code><span>" + fixed_number(p.share, 0, true) + "</span></li>");
+               escape_html(visible(p.text)) + "</code><span>" + fixed_number(p.share, 0, true) +
+               "</span></li>");
     page.raw("</ol></div>\n");
   }
   page.close();

@@ -83,9 +83,12 @@ std::string column_rows(const ColumnRows& chart) {
   double top = 0;
   for (const double v : chart.values) top = std::max(top, finite(v));
   for (const ReferenceLine& r : chart.references) top = std::max(top, finite(r.value) * 1.1);
-  if (top <= 0) top = 1;
+  const std::vector<double> ticks = axis_ticks(0, top > 0 ? top : 1, 4);
+  top = ticks.size() > 1 ? std::ceil(top / ticks[1] - 1e-9) * ticks[1] : 1;  // a round number above all
+  if (!(top > 0)) top = 1;
   const double names = std::min(width * 0.2, largest_text(chart.rows, 13) + 14);
-  const double left = names + text_width(short_number(top, chart.percent), 12) + 8;
+  const double left =
+      names + std::max(text_width("100 %", 12), text_width(short_number(top, chart.percent), 12)) + 8;
   const double step = (width - left) / static_cast<double>(std::max<size_t>(1, columns));
   const double gap = step > 6 ? 2 : step > 3 ? 1 : 0.3;
   const double bottom = head + row_height * static_cast<double>(rows);

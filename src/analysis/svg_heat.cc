@@ -18,7 +18,7 @@ int step_of(const HeatMap& chart, double v, double top) {
 
 std::string legend_bar(const HeatMap& chart, double x, double y, double top) {
   const char* ramp = chart.scale == HeatScale::kAroundOne ? "d" : "q";
-  const double step = 9;
+  const double step = chart.scale == HeatScale::kAroundOne ? 10 : 7;
   std::string out;
   for (int i = 0; i < kHeatSteps; ++i)
     out += svg_rect(x + i * step, y, step + 0.3, 10, ramp + std::to_string(i), "");
@@ -29,10 +29,7 @@ std::string legend_bar(const HeatMap& chart, double x, double y, double top) {
               {0.5, "1\xc3\x97"},
               {0.75, "2\xc3\x97"},
               {1, "4\xc3\x97"}};
-  else
-    labels = {{0, short_number(0, chart.percent)},
-              {0.5, short_number(top / 2, chart.percent)},
-              {1, short_number(top, chart.percent)}};
+  else labels = {{0, short_number(0, chart.percent)}, {1, short_number(top, chart.percent)}};
   for (const auto& [t, label] : labels)
     out += svg_text(x + t * kHeatSteps * step, y + 24, label,
                     t == 0   ? "start"
@@ -59,7 +56,7 @@ std::string heat_map(const HeatMap& chart) {
   const bool square = rows == columns && chart.row_label == chart.column_label;
   const double h = square ? cell : cell_height, head = chart.column_label.empty() ? 6 : 24;
   const double grid_height = h * static_cast<double>(rows), bottom = head + grid_height;
-  const double width = std::max(left + cell * static_cast<double>(columns), left + 330.0),
+  const double width = std::max(left + cell * static_cast<double>(columns), left + 250.0),
                height = bottom + 64;
 
   std::string out = svg_open("heat", chart.title, width, height);

@@ -6,6 +6,8 @@
 #include <ctime>
 #include <memory>
 
+#include "analysis/html.h"
+#include "analysis/svg.h"
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/file.h"
@@ -107,6 +109,7 @@ struct PlotRequest {
   std::string metric = "loss", x = "step";
   int width = 72, height = 16;
   bool log_y = false, ascii = false;
+  std::string svg, html;  // files to write instead
 };
 
 std::vector<PlotSeries> series_of(const std::string& root, const PlotRequest& request) {
@@ -135,6 +138,23 @@ std::vector<PlotSeries> series_of(const std::string& root, const PlotRequest& re
   return series;
 }
 
+// The same curves as a drawing, or a page with it.
+void write_drawing(const std::vector<PlotSeries>& series, const PlotRequest& request) {
+  LineChart chart;
+  chart.title = request.metric;
+  chart.y_label = request.metric, chart.x_label = request.x;
+  chart.log_y = request.log_y;
+  chart.smooth = true;
+  chart.width = 860, chart.height = 400;
+  for (const PlotSeries& s : series) chart.series.push_back({s.name, s.x, s.y, false, -1});
+  if (!request.svg.empty()) write_file(request.svg, standalone_svg(line_chart(chart)));
+  if (request.html.empty()) return;
+  HtmlPage page;
+  page.section("plot", request.metric);
+  page.figure("", line_chart(chart));
+  write_file(request.html, page.document(request.metric, "<p class=\"kicker\">lyceum runs</p>"));
+}
+
 void add_plot(CLI::App& runs, const std::shared_ptr<std::string>& root) {
   auto request = std::make_shared<PlotRequest>();
   CLI::App* app = runs.add_subcommand("plot", "curves of one or several runs in the terminal");
@@ -144,14 +164,18 @@ void add_plot(CLI::App& runs, const std::shared_ptr<std::string>& root) {
   app->add_option("--x", request->x, "step or tokens")->check(CLI::IsMember({"step", "tokens"}));
   app->add_flag("--log", request->log_y, "logarithmic");
   app->add_flag("--ascii", request->ascii, "no braille characters");
+  app->add_option("--svg", request->svg, "write an SVG drawing to this file instead");
+  app->add_option("--html", request->html, "write a page to this file instead");
   app->add_option("--width", request->width)->check(CLI::Range(16, 400));
   app->add_option("--height", request->height)->check(CLI::Range(4, 200));
   app->footer(
       "Examples:\n"
       "  lyceum runs plot\n"
-      "  lyceum runs plot quickstart dense --metric held_out.total --x tokens");
+      "  lyceum runs plot quickstart dense --metric held_out.total --x tokens\n"
+      "  lyceum runs plot quickstart --metric worst_load --svg load.svg");
   app->callback([request, root] {
     const std::vector<PlotSeries> series = series_of(*root, *request);
+    if (!request->svg.empty() || !request->html.empty()) return write_drawing(series, *request);
     PlotOptions options;
     options.title = request->metric;
     options.x_label = request->x;
