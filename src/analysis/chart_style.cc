@@ -107,19 +107,23 @@ svg.chart .cell:hover{stroke:var(--ink);stroke-width:1.5}
 }  // namespace
 
 std::string chart_css() {
-  std::string out =
-      std::string(":root{color-scheme:light dark;") + kLight +
-      "--sans:Inter,ui-sans-serif,system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',"
-      "'Noto Sans','DejaVu Sans',Arial,sans-serif;"
+  std::string out = ":root{color-scheme:light dark;";
+  out += kLight;
+  out +=
+      "--sans:Inter,ui-sans-serif,system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue','Noto Sans',"
+      "'DejaVu Sans',Arial,sans-serif;"
       "--mono:ui-monospace,'JetBrains Mono','SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace}\n";
   out += kRules;
   for (int i = 0; i < 9; ++i) {
-    const std::string n = std::to_string(i);
-    out += "svg.chart .s" + n + "{stroke:var(--c" + n + ")}svg.chart .f" + n + "{fill:var(--c" + n + ")}";
+    char rule[128];
+    std::snprintf(rule, sizeof rule, "svg.chart .s%d{stroke:var(--c%d)}svg.chart .f%d{fill:var(--c%d)}\n", i,
+                  i, i, i);
+    out += rule;
   }
-  out += "\n" + ramp_css("q", kSequentialLight) + ramp_css("d", kDivergingLight);
-  out += std::string("@media (prefers-color-scheme:dark){:root{") + kDark + "}\n" +
-         ramp_css("q", kSequentialDark) + ramp_css("d", kDivergingDark) + "}\n";
+  out += ramp_css("q", kSequentialLight) + ramp_css("d", kDivergingLight);
+  out += "@media (prefers-color-scheme:dark){:root{";
+  out += kDark;
+  out += "}" + ramp_css("q", kSequentialDark) + ramp_css("d", kDivergingDark) + "}\n";
   return out;
 }
 
@@ -127,7 +131,8 @@ std::string standalone_svg(const std::string& svg) {
   const size_t end = svg.find('>');
   if (end == std::string::npos) return svg;
   return svg.substr(0, end) + " xmlns=\"http://www.w3.org/2000/svg\">" + "<style>" + chart_css() +
-         "svg.chart{background:var(--paper);padding:16px}</style>" + svg.substr(end + 1) + "\n";
+         "svg.chart{background:var(--paper);padding:16px;box-sizing:border-box}</style>" +
+         svg.substr(end + 1) + "\n";
 }
 
 }  // namespace lyceum

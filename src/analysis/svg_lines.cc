@@ -31,6 +31,8 @@ Points prepared(const LineSeries& s, bool log_x, bool log_y) {
     out.x.push_back(x / static_cast<double>(end - begin));
     out.y.push_back(y / static_cast<double>(end - begin));
   }
+  if (buckets > 1)
+    out.x.front() = all.front().first, out.x.back() = all.back().first;  // the ends stay in place
   return out;
 }
 

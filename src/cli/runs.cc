@@ -131,7 +131,7 @@ std::vector<PlotSeries> series_of(const std::string& root, const PlotRequest& re
       for (const std::string& name : names) known += " " + name;
       const std::string near = nearest_name(request.metric, names);
       fail(ErrorKind::kInvalidArgument, "runs", "run ", run.name, " has no metric ", quote(request.metric),
-           near.empty() ? "" : "; did you mean " + near + "?", " It has:", known);
+           near.empty() ? "" : ", did you mean " + near + "?", "; it has:", known);
     }
     series.push_back(std::move(s));
   }

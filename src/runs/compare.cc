@@ -38,16 +38,20 @@ const std::string* value_of(const Leaves& leaves, const std::string& key) {
   return nullptr;
 }
 
+// The run that is better than every other one; -1: none, or several alike.
 int best_of(const std::vector<double>& values, bool lower_is_better) {
-  int best = -1, finite = 0;
+  int best = -1;
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) continue;
-    ++finite;
-    if (best < 0 || (lower_is_better ? values[i] < values[static_cast<size_t>(best)]
-                                     : values[i] > values[static_cast<size_t>(best)]))
-      best = static_cast<int>(i);
+    bool wins = std::isfinite(values[i]);
+    size_t others = 0;
+    for (size_t j = 0; j < values.size(); ++j) {
+      if (j == i || !std::isfinite(values[j])) continue;
+      ++others;
+      wins &= lower_is_better ? values[i] < values[j] : values[i] > values[j];
+    }
+    if (wins && others > 0) best = static_cast<int>(i);
   }
-  return finite > 1 ? best : -1;
+  return best;
 }
 
 }  // namespace

@@ -202,9 +202,9 @@ RunInfo RunDatabase::find(const std::string& what) const {
   const RunInfo* match = nullptr;
   if (what.size() >= 2)
     for (const RunInfo& run : runs) {
-      if (!run.id.starts_with(what)) continue;
-      check(!match, "runs", quote(what), " begins several ids (", match ? match->id : "", ", ", run.id,
-            "); give more digits");
+      if (!run.id.starts_with(what) && !run.name.starts_with(what)) continue;
+      check(!match, "runs", quote(what), " begins several runs (", match ? match->id + " " + match->name : "",
+            ", ", run.id, " ", run.name, "); give more of it");
       match = &run;
     }
   if (match) return *match;

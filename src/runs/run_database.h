@@ -69,7 +69,8 @@ class RunDatabase {
   void finish(const std::string& id, const std::string& status, const std::string& note);
 
   std::vector<RunInfo> list() const;  // latest start first
-  // The run with this id, unique beginning of an id, name, or folder (the latest of several of one name);
+  // The run with this id, name or folder (the latest of several of one name), or a
+  // beginning of id or name that no other run has;
   // "last" is the latest. Throws kNotFound (with the nearest name) or kInvalidArgument (ambiguous).
   RunInfo find(const std::string& what) const;
   void remove(const std::string& id);
