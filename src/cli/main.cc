@@ -14,6 +14,8 @@
 namespace lyceum {
 
 // one row per verb, in the order of --help
+extern const Verb kQuickstartVerb;
+extern const Verb kDoctorVerb;
 extern const Verb kDataVerb;
 extern const Verb kTokenizerVerb;
 extern const Verb kTrainVerb;
@@ -27,9 +29,20 @@ extern const Verb kRunsVerb;
 
 namespace {
 const Verb kVerbs[] = {
-    // clang-format off: one row each
-    kDataVerb,     kTokenizerVerb, kTrainVerb, kEvalVerb,  kAnalyzeVerb,
-    kGenerateVerb, kChatVerb,      kBenchVerb, kFlopsVerb, kRunsVerb,
+    // one row each
+    // clang-format off
+    kQuickstartVerb,
+    kDoctorVerb,
+    kDataVerb,
+    kTokenizerVerb,
+    kTrainVerb,
+    kEvalVerb,
+    kAnalyzeVerb,
+    kGenerateVerb,
+    kChatVerb,
+    kBenchVerb,
+    kFlopsVerb,
+    kRunsVerb,
     // clang-format on
 };
 }  // namespace

@@ -1,38 +1,15 @@
 // `lyceum train RECIPE.toml [--section.key=value]`: trains, resumes by itself, stops cleanly on Ctrl-C.
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 
 #include "base/error.h"
+#include "cli/interrupt.h"
 #include "cli/verb.h"
 #include "train/progress_line.h"
 
 namespace lyceum {
 namespace {
-
-std::atomic<int> signals{0};
-
-// The first Ctrl-C or SIGTERM asks for a stop after the step; the second ends the process as it stands, which
-// costs what was not saved yet.
-void on_signal(int number) {
-  if (signals.fetch_add(1) > 0) {
-    std::signal(number, SIG_DFL);
-    std::raise(number);
-  }
-}
-
-class StopOnSignal : public TrainObserver {
- public:
-  StopOnSignal() {
-    for (int s : {SIGINT, SIGTERM}) std::signal(s, on_signal);
-  }
-  ~StopOnSignal() override {
-    for (int s : {SIGINT, SIGTERM}) std::signal(s, SIG_DFL);
-  }
-  bool stop_requested() override { return signals.load() > 0; }
-};
 
 void print_result(const TrainResult& r) {
   const char* status = r.steps_now == 0 ? "was finished already" : "finished";

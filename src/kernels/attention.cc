@@ -30,18 +30,17 @@ void check_shape(const char* where, const AttentionShape& s) {
 
 // The table for these rows, or null for the reference.
 const AttentionTable* table_for(const AttentionShape& s, bool all_bf16) {
-  const bool pairs = all_bf16 && s.d_head % 2 == 0 && s.d_value % 2 == 0;
-  switch (isa_level()) {
+  switch (attention_isa(all_bf16 && s.d_head % 2 == 0 && s.d_value % 2 == 0)) {
     case Isa::kAmx:
-      return pairs ? &kAttentionAmx : &kAttentionAvx512;
+      return &kAttentionAmx;
     case Isa::kAvx512Bf16:
-      return pairs ? &kAttentionAvx512Bf16 : &kAttentionAvx512;
+      return &kAttentionAvx512Bf16;
     case Isa::kAvx512:
       return &kAttentionAvx512;
     case Isa::kAvx2:
       return &kAttentionAvx2;
     case Isa::kAmxEmulated:
-      return pairs ? &kAttentionAmxEmulated : nullptr;
+      return &kAttentionAmxEmulated;
     case Isa::kReference:
       break;
   }
@@ -93,6 +92,13 @@ void cut(const AttentionShape& s, bool whole_sequences, std::vector<AttentionPar
 }
 
 }  // namespace
+
+Isa attention_isa(bool pairs) {
+  const Isa level = isa_level();
+  if (pairs) return level;
+  if (level == Isa::kAmx || level == Isa::kAvx512Bf16) return Isa::kAvx512;
+  return level == Isa::kAmxEmulated ? Isa::kReference : level;
+}
 
 void attention(const AttentionShape& shape, ConstRows q, ConstRows k, ConstRows v, Rows out,
                float* logsumexp) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/attention.h"
+#include "kernels/isa.h"
 
 namespace lyceum::kernels {
 
@@ -32,6 +33,9 @@ struct AttentionTable {
 
 extern const AttentionTable kAttentionAvx2, kAttentionAvx512, kAttentionAvx512Bf16, kAttentionAmx,
     kAttentionAmxEmulated;
+
+// Whose table a call takes at the level in force; `pairs`: all rows are bf16 and the head widths even.
+Isa attention_isa(bool pairs);
 
 void attention_reference(const AttentionCall& call);
 void attention_gradient_reference(const AttentionCall& call);

@@ -1,6 +1,9 @@
 #include "train/open_data.h"
 
+#include <algorithm>
+
 #include "base/file.h"
+#include "kernels/peak.h"
 #include "models/families.h"
 #include "text/tokenizer.h"
 
@@ -14,7 +17,9 @@ constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.j
 }  // namespace
 
 TrainParts OpenedData::parts() {
-  return {*source, held_out.empty() ? nullptr : &held_out, texts, nullptr, {}, 0};
+  return {*source, held_out.empty() ? nullptr : &held_out,
+          texts,   nullptr,
+          {},      kernels::measure_peak(false, config.precision() == DType::kF32).flops_all};
 }
 
 OpenedData open_data(const TrainConfig& wanted) {
@@ -51,6 +56,9 @@ OpenedData open_data(const TrainConfig& wanted) {
 
 TrainResult train(const TrainConfig& config, const std::vector<TrainObserver*>& observers) {
   config.validate();
+  ModelConfig shape = config.model;  // before anything is opened; the vocabulary may come with the tokenizer
+  shape.vocab = std::max<int64_t>(1, shape.vocab);
+  if (config.train.from.empty()) shape.validate();
   OpenedData data = open_data(config);
   return train(data.config, data.parts(), observers);
 }

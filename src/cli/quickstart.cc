@@ -1,0 +1,90 @@
+// `lyceum quickstart`: the main job in one command; ./quickstart installs and builds, then calls it.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "cli/interrupt.h"
+#include "cli/quickstart/run.h"
+#include "cli/verb.h"
+
+namespace lyceum {
+namespace {
+
+using namespace quickstart;
+
+// "install=12 build=210", from ./quickstart: what went before.
+Seconds seconds_before() {
+  Seconds out;
+  const char* text = std::getenv("LYCEUM_QUICKSTART_SECONDS");
+  char name[32];
+  double seconds = 0;
+  for (int used = 0; text && std::sscanf(text, " %31[a-z]=%lf%n", name, &seconds, &used) == 2; text += used)
+    out.emplace_back(name, seconds);
+  return out;
+}
+
+class Clock {
+ public:
+  explicit Clock(Seconds& out) : out_(out) {}
+  // Runs a stage and notes its time.
+  template <class F>
+  void operator()(const char* name, F&& stage) {
+    const auto begin = std::chrono::steady_clock::now();
+    stage();
+    out_.emplace_back(name, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+
+ private:
+  Seconds& out_;
+};
+
+void run(const Options& o) {
+  real_files().make_directories(o.run);
+  const std::string again = "interrupted; nothing is lost, the same command goes on from here";
+  Result r;
+  r.options = o, r.seconds = seconds_before();
+  Clock timed(r.seconds);
+  {
+    const EndOnSignal end(again);
+    timed("text", [&] { r.data = prepare_text(o); });
+    timed("recipe", [&] { r.config = write_recipe(o, r.data); });
+  }
+  timed("training", [&] { r.training = train_model(r.config); });
+  const EndOnSignal end(again);
+  timed("evaluation", [&] { r.scores = score(o, r.data, r.training); });
+  timed("samples", [&] { r.samples = write_samples(o, r.data, r.training); });
+  timed("report", [&] { write_report(r); });
+  write_summary(r);
+  print_results(r);
+}
+
+void add_quickstart(CLI::App& root) {
+  auto o = std::make_shared<Options>();
+  CLI::App* app =
+      root.add_subcommand("quickstart", "text to a trained, evaluated model with a report, in one command");
+  app->add_option("--run", o->run, "folder of everything it makes")->capture_default_str();
+  app->add_option("--minutes", o->minutes, "of training")
+      ->capture_default_str()
+      ->check(CLI::Range(0.05, 100000.0));
+  app->add_option("--text", o->texts,
+                  "your own folders instead of this machine's text: each folder inside is a domain");
+  app->add_option("--packages", o->packages, "folder of unpacked packages (tools/fetch_text.sh makes it)");
+  app->footer(
+      "A second call reuses what is there; with more --minutes it trains on.\n"
+      "Examples:\n"
+      "  lyceum quickstart\n"
+      "  lyceum quickstart --minutes 30\n"
+      "  lyceum quickstart --text ~/texts --run runs/mine");
+  app->callback([o] { run(*o); });
+}
+
+}  // namespace
+
+extern const Verb kQuickstartVerb{"quickstart", add_quickstart};
+
+}  // namespace lyceum
