@@ -7,6 +7,7 @@
 
 #include "analysis/accounting.h"
 #include "analysis/config_reader.h"
+#include "base/error.h"
 #include "base/fields.h"
 #include "base/file.h"
 
