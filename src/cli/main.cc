@@ -19,6 +19,7 @@ extern const Verb kDoctorVerb;
 extern const Verb kDataVerb;
 extern const Verb kTokenizerVerb;
 extern const Verb kTrainVerb;
+extern const Verb kReplayVerb;
 extern const Verb kEvalVerb;
 extern const Verb kAnalyzeVerb;
 extern const Verb kGenerateVerb;
@@ -36,6 +37,7 @@ const Verb kVerbs[] = {
     kDataVerb,
     kTokenizerVerb,
     kTrainVerb,
+    kReplayVerb,
     kEvalVerb,
     kAnalyzeVerb,
     kGenerateVerb,

@@ -140,22 +140,27 @@ std::vector<Isa> runnable_isas() {
   return out;
 }
 
-std::vector<Isa> fallback_order(Isa level) {
+const std::vector<Isa>& fallback_order(Isa level) {  // asked at every product: nothing is allocated here
+  static const std::vector<Isa> reference = {Isa::kReference}, avx2 = {Isa::kAvx2, Isa::kReference},
+                                avx512 = {Isa::kAvx512, Isa::kAvx2, Isa::kReference},
+                                dot = {Isa::kAvx512Bf16, Isa::kAvx512, Isa::kAvx2, Isa::kReference},
+                                tiles = {Isa::kAmx, Isa::kAvx512, Isa::kAvx2, Isa::kReference},
+                                emulated = {Isa::kAmxEmulated, Isa::kReference};
   switch (level) {
     case Isa::kReference:
-      return {Isa::kReference};
+      return reference;
     case Isa::kAvx2:
-      return {Isa::kAvx2, Isa::kReference};
+      return avx2;
     case Isa::kAvx512:
-      return {Isa::kAvx512, Isa::kAvx2, Isa::kReference};
+      return avx512;
     case Isa::kAvx512Bf16:
-      return {Isa::kAvx512Bf16, Isa::kAvx512, Isa::kAvx2, Isa::kReference};
+      return dot;
     case Isa::kAmx:
-      return {Isa::kAmx, Isa::kAvx512, Isa::kAvx2, Isa::kReference};
+      return tiles;
     case Isa::kAmxEmulated:
-      return {Isa::kAmxEmulated, Isa::kReference};
+      return emulated;
   }
-  return {Isa::kReference};
+  return reference;
 }
 
 }  // namespace lyceum

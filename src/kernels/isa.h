@@ -36,6 +36,6 @@ void set_isa_level(Isa isa);
 std::vector<Isa> runnable_isas();
 // The levels to look for an entry in, best first, when `level` is in force: a table overrides what it does
 // better.
-std::vector<Isa> fallback_order(Isa level);
+const std::vector<Isa>& fallback_order(Isa level);
 
 }  // namespace lyceum

@@ -58,12 +58,18 @@ Model::Model(const ModelConfig& config, DType weights)
 }
 
 Model::Output Model::forward(Context& c, bool recompute) const {
+  Output out;
+  forward(c, out, recompute);
+  return out;
+}
+
+void Model::forward(Context& c, Output& out, bool recompute) const {
   const Batch& b = c.batch;
   check(b.positions.size() == b.ids.size() && b.offsets.size() >= 2 && b.offsets.back() == b.tokens(),
         "model", "a batch of ", b.tokens(), " ids with ", b.positions.size(), " positions and ",
         b.sequences(), " sequences");
   if (c.state && c.state->layers.empty()) c.state->layers.resize(blocks_.size());
-  Output out;
+  out.routings.clear();
   Tensor x = ops::embedding(c.tape, b.ids, *embedding_, c.activations);
   c.tap("hidden", 0, x);
   for (int64_t layer = 0; layer < config_.n_layers; ++layer) {
@@ -74,7 +80,6 @@ Model::Output Model::forward(Context& c, bool recompute) const {
   if (c.state) c.state->length += b.tokens();
   out.hidden = norm_->forward(c, x);
   c.tap("final", -1, out.hidden);
-  return out;
 }
 
 // x = x + attention(norm(x));  x = x + feed_forward(norm(x))
@@ -92,20 +97,21 @@ Tensor Model::recomputed_block(Context& c, const Tensor& x, int64_t layer,
                                std::vector<Routing>& routings) const {
   Tape silent(false);
   Context quiet{silent, c.batch, c.phase, c.key, c.activations, c.taps, nullptr};
-  std::vector<Routing> own;
-  const Tensor y = block_forward(quiet, x, layer, own);
-  routings.insert(routings.end(), own.begin(), own.end());
+  spare_.clear();
+  const Tensor y = block_forward(quiet, x, layer, spare_);
+  const Tensor logits = spare_.empty() ? Tensor() : spare_[0].logits;
+  routings.insert(routings.end(), spare_.begin(), spare_.end());
+  spare_.clear();
   c.tape.record("recomputed_block", [this, &tape = c.tape, &batch = c.batch, phase = c.phase, key = c.key,
-                                     activations = c.activations, x, y, layer, own] {
+                                     activations = c.activations, x, y, layer, logits] {
     const Tensor dy = tape.take(y);
     Tape inner(true);
     Context again{inner, batch, phase, key, activations, nullptr, nullptr};
-    std::vector<Routing> routings;
-    const Tensor y_again = block_forward(again, x, layer, routings);
+    const Tensor y_again = block_forward(again, x, layer, spare_);
     if (dy) inner.pass(y_again, dy);
-    for (size_t i = 0; i < own.size(); ++i)
-      if (own[i].logits)
-        if (const Tensor d = tape.take(own[i].logits)) inner.pass(routings[i].logits, d);
+    if (logits)
+      if (const Tensor d = tape.take(logits)) inner.pass(spare_[0].logits, d);
+    spare_.clear();
     inner.backward();
   });
   return y;

@@ -21,6 +21,8 @@ class Model {
   };
   // With `recompute`, a block keeps only its input and is computed again in the backward pass.
   Output forward(Context& context, bool recompute = false) const;
+  // The same into `out`, whose memory is used again.
+  void forward(Context& context, Output& out, bool recompute) const;
 
   // Truncated normal (config.init_std, cut at config.init_cut) for matrices and embeddings, 1 for norm
   // weights, 0 for biases. Each element is a function of key, parameter and logical position only.
@@ -54,6 +56,7 @@ class Model {
   Parameter *embedding_ = nullptr, *head_ = nullptr;
   std::vector<Block> blocks_;
   std::unique_ptr<Norm> norm_;
+  mutable std::vector<Routing> spare_;  // of one recomputed block; training is one thread's work
 };
 
 }  // namespace lyceum

@@ -43,5 +43,8 @@ struct BalanceLosses {
 // logits. `weight` is this micro-batch's share of the step.
 BalanceLosses balance_losses(Tape& tape, const std::vector<Routing>& routings, const BalanceOptions& options,
                              double weight);
+// The same into `out`, whose memory is used again.
+void balance_losses(Tape& tape, const std::vector<Routing>& routings, const BalanceOptions& options,
+                    double weight, BalanceLosses& out);
 
 }  // namespace lyceum

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace lyceum {
 
@@ -23,5 +24,19 @@ namespace detail {
 void* pool_take(size_t bytes);
 void pool_give(void* memory, size_t bytes);
 }  // namespace detail
+
+// Lets standard containers live in the pool: what a step builds and drops costs no call of the system.
+template <class T>
+struct PoolAllocator {
+  using value_type = T;
+  PoolAllocator() = default;
+  template <class U>
+  PoolAllocator(const PoolAllocator<U>&) {}
+  T* allocate(size_t n) { return static_cast<T*>(detail::pool_take(n * sizeof(T))); }
+  void deallocate(T* p, size_t n) { detail::pool_give(p, n * sizeof(T)); }
+  bool operator==(const PoolAllocator&) const { return true; }
+};
+template <class T>
+using PoolVector = std::vector<T, PoolAllocator<T>>;
 
 }  // namespace lyceum

@@ -110,8 +110,8 @@ class Tape {
 
   bool recording_;
   Profile* profile_ = nullptr;
-  std::vector<Node> nodes_;
-  std::vector<Tensor> chunks_;  // u8
+  PoolVector<Node> nodes_;
+  PoolVector<Tensor> chunks_;  // u8
   size_t chunk_ = 0, used_ = 0;
 };
 

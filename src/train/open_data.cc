@@ -60,7 +60,9 @@ TrainResult train(const TrainConfig& config, const std::vector<TrainObserver*>& 
   shape.vocab = std::max<int64_t>(1, shape.vocab);
   if (config.train.from.empty()) shape.validate();
   OpenedData data = open_data(config);
-  return train(data.config, data.parts(), observers);
+  TrainParts parts = data.parts();
+  parts.peak_flops = kernels::measure_peak(false, config.precision() == DType::kF32).flops_all;
+  return train(data.config, parts, observers);
 }
 
 }  // namespace lyceum

@@ -85,6 +85,10 @@ Begin begin_or_resume(const TrainConfig& config, BatchSource& source) {
       log_warn("train", found.back().path, " is damaged, the one before it is taken: ", e.what());
     }
   }
+  return begin_anew(config);
+}
+
+Begin begin_anew(const TrainConfig& config) {
   if (!config.train.from.empty()) return from_checkpoint(config);
   Begin begin;
   begin.model = trainable(config);

@@ -22,6 +22,9 @@ struct Begin {
 // or seed differ).
 Begin begin_or_resume(const TrainConfig& config, BatchSource& source);
 
+// train.from, or random weights: what step 1 begins with.
+Begin begin_anew(const TrainConfig& config);
+
 // Loads a checkpoint with its training state, as resuming does.
 Begin load_checkpoint(const Checkpoint& checkpoint, const TrainConfig& config, BatchSource& source);
 

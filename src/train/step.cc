@@ -87,12 +87,15 @@ void step_gradient(const Model& model, const StepOptions& o, int64_t step, std::
     Context context{tape, b};
     context.phase = Phase::kTraining, context.key = key.with(i);
     context.activations = o.activations, context.taps = taps;
-    const Model::Output out = model.forward(context, o.recompute);
-    const BalanceLosses balance = balance_losses(tape, out.routings, o.balance, share);
+    Model::Output& out = s.output;
+    BalanceLosses& balance = s.losses;
+    model.forward(context, out, o.recompute);
+    balance_losses(tape, out.routings, o.balance, share, balance);
     const ops::CrossEntropy ce =
         ops::linear_cross_entropy(tape, out.hidden, model.head(), 1, b.targets, b.weights, 0);
     s.loss += ce.loss, s.balance += share * balance.balance, s.z += share * balance.z;
     collect(out.routings, balance, share, s.layers);
+    out.routings.clear(), out.hidden = Tensor();
     tape.backward();
   }
 }

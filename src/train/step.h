@@ -34,6 +34,9 @@ struct StepGradient {
   int64_t tokens = 0;
   double attention_pairs = 0;  // sum over sequences of length^2
   std::vector<LayerLoad> layers;
+
+  Model::Output output;  // of the last micro-batch; kept for its memory, empty between steps
+  BalanceLosses losses;
 };
 
 // Adds the gradient of
