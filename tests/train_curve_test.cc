@@ -64,7 +64,8 @@ TEST(Curve, OfTheReferenceKernelsInF32IsTheCommittedOneBitForBit) {
   const std::vector<Point> found = run("f32");
   if (std::getenv("LYCEUM_WRITE_LOSSES")) {
     std::string text =
-        "# step, loss, gradient norm (hexadecimal) of tiny_config() in tests/train_fixture.h, 40 steps, f32,\n"
+        "# step, loss, gradient norm (hexadecimal) of tiny_config() in tests/train_fixture.h, 40 steps, "
+        "f32,\n"
         "# reference kernels. LYCEUM_WRITE_LOSSES=1 build/lyceum_train_curve_test writes it anew.\n";
     for (size_t i = 0; i < found.size(); ++i) {
       char line[96];
@@ -92,8 +93,10 @@ TEST(Curve, StaysWithinABoundOfItAtEveryLevelAndInBf16) {
       const bool half = std::string(precision) == "bf16";
       const std::vector<Point> found = run(precision);
       ASSERT_EQ(found.size(), wanted.size());
-      for (size_t i = 0; i < found.size(); ++i)  // bf16 keeps 8 bits; routing flips make single steps jump
-        EXPECT_NEAR(found[i].loss, wanted[i].loss, (half ? 0.03 : 0.005) * wanted[i].loss)
+      // Rounding moves logits, so the error is one of nats and no share of a loss that goes to zero: 0.013
+      // was the most that bf16 was off when the bound was set, whatever the level.
+      for (size_t i = 0; i < found.size(); ++i)
+        EXPECT_NEAR(found[i].loss, wanted[i].loss, half ? 0.03 : 0.002)
             << isa_name(isa) << " " << precision << " step " << i + 1;
     }
   }

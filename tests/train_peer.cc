@@ -20,14 +20,15 @@ int write_logits(const std::string& path, const std::string& out, const std::vec
   const auto model = open_model(path, DType::kF32);
   Batch b;
   b.ids = ids;
-  for (size_t i = 0; i < ids.size(); ++i) b.positions.push_back(static_cast<int32_t>(i)), b.domains.push_back(0);
+  for (size_t i = 0; i < ids.size(); ++i)
+    b.positions.push_back(static_cast<int32_t>(i)), b.domains.push_back(0);
   b.offsets = {0, static_cast<int32_t>(ids.size())};
   Tape tape(false);
   Context context{tape, b};
   const Model::Output o = model->forward(context);
   const Tensor logits = ops::linear(tape, o.hidden, model->head(), nullptr, DType::kF32);
-  write_safetensors(out, {tensor_in_memory("logits", FileDType::kF32, {logits.dim(0), logits.dim(1)},
-                                           logits.data())});
+  write_safetensors(
+      out, {tensor_in_memory("logits", FileDType::kF32, {logits.dim(0), logits.dim(1)}, logits.data())});
   return 0;
 }
 

@@ -46,9 +46,11 @@ TEST(Recipe, RefusesKeysWithoutEffect) {
         "[schedule]\nkind = \"constant\"\nfinal = 0.5\n", "[schedule]\ndecay = 0.5\n",
         "[schedule]\nwarmup_steps = 2\nwarmup = 0.5\n", "[model]\nfamily = \"llama\"\ntop_k = 2\n"})
     EXPECT_NE(error_of(ok + tail).find("would have no effect"), std::string::npos) << tail;
-  EXPECT_NE(error_of("[model]\nd_ff = 3\n[train]\nsteps = 5\nfolder = \"x\"\nfrom = \"y\"\n").find("model.d_ff"),
+  EXPECT_NE(
+      error_of("[model]\nd_ff = 3\n[train]\nsteps = 5\nfolder = \"x\"\nfrom = \"y\"\n").find("model.d_ff"),
+      std::string::npos);
+  EXPECT_NE(error_of("[train]\nfolder = \"x\"\n").find("either train.steps or train.minutes"),
             std::string::npos);
-  EXPECT_NE(error_of("[train]\nfolder = \"x\"\n").find("either train.steps or train.minutes"), std::string::npos);
   EXPECT_NE(error_of(ok + "minutes = 5\n").find("either train.steps or train.minutes"), std::string::npos);
 }
 
@@ -70,7 +72,9 @@ TEST(Recipe, ComesBackFromTheJsonOfACheckpoint) {
 TEST(Schedule, FollowsItsClosedForm) {
   ScheduleOptions o;
   o.warmup_steps = 10, o.final = 0.1;
-  const auto at = [&](int64_t step) { return schedule_factor(o, {step, static_cast<double>(step) / 110}, 110); };
+  const auto at = [&](int64_t step) {
+    return schedule_factor(o, {step, static_cast<double>(step) / 110}, 110);
+  };
   EXPECT_DOUBLE_EQ(at(0), 0.1);
   EXPECT_DOUBLE_EQ(at(9), 1);
   EXPECT_DOUBLE_EQ(at(10), 1);
@@ -104,7 +108,8 @@ TEST(Muon, MakesEveryMatrixOfAStackOrthogonalByItself) {
     for (int64_t m = 0; m < count; ++m) {
       double sum = 0;
       std::vector<double> v;
-      for (int64_t i = 0; i < size; ++i) v.push_back(RandomKey(5).with(static_cast<uint64_t>(m)).normal(static_cast<uint64_t>(i)));
+      for (int64_t i = 0; i < size; ++i)
+        v.push_back(RandomKey(5).with(static_cast<uint64_t>(m)).normal(static_cast<uint64_t>(i)));
       for (double e : v) sum += e * e;
       const double scale = m == 1 ? 1 / std::sqrt(sum) : 0.5 / std::sqrt(sum);
       for (int64_t i = 0; i < size; ++i)

@@ -86,9 +86,8 @@ void run(const Options& o) {
   std::vector<TensorSource> sources;
   for (const auto& [name, value] : recorder.values) {
     print_tap(name, value);
-    sources.push_back(tensor_in_memory(name, FileDType::kF32,
-                                       {value.shape().dims, value.shape().dims + value.shape().rank},
-                                       value.data()));
+    sources.push_back(tensor_in_memory(
+        name, FileDType::kF32, {value.shape().dims, value.shape().dims + value.shape().rank}, value.data()));
   }
   if (!o.out.empty()) write_safetensors(o.out, sources);
   for (const std::string& line : r.differences) std::printf("differs: %s\n", line.c_str());
@@ -110,7 +109,8 @@ void add_replay(CLI::App& root) {
       "number\nis held against metrics.jsonl, bit for bit.\n"
       "Examples:\n"
       "  lyceum replay runs/quickstart --step 120\n"
-      "  lyceum replay runs/quickstart --step 120 --tap router_logits:0 --tap final --out step120.safetensors");
+      "  lyceum replay runs/quickstart --step 120 --tap router_logits:0 --tap final --out "
+      "step120.safetensors");
   app->callback([o] { run(*o); });
 }
 
