@@ -1,13 +1,12 @@
 // `lyceum quickstart`: the main job in one command; ./quickstart installs and builds, then calls it.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 
-#include "base/error.h"
-#include "base/log.h"
-#include "base/progress.h"
+#include "base/file.h"
 #include "cli/interrupt.h"
 #include "cli/quickstart/run.h"
 #include "cli/verb.h"
@@ -17,48 +16,70 @@ namespace {
 
 using namespace quickstart;
 
-// "install=12 build=210", from ./quickstart: what went before.
-Seconds seconds_before() {
+// "install=12 build=210", from ./quickstart: what went before. Where that was nothing, the time it once took.
+Seconds seconds_before(const Seconds& old) {
   Seconds out;
   const char* text = std::getenv("LYCEUM_QUICKSTART_SECONDS");
   char name[32];
   double seconds = 0;
   for (int used = 0; text && std::sscanf(text, " %31[a-z]=%lf%n", name, &seconds, &used) == 2; text += used)
     out.emplace_back(name, seconds);
+  for (auto& [stage, s] : out)
+    for (const auto& [old_stage, old_seconds] : old)
+      if (old_stage == stage && s < 3) s = std::max(s, old_seconds);
   return out;
 }
 
+// Times the stages. What a stage took when it did its work is kept where it finds everything up to date.
 class Clock {
  public:
-  explicit Clock(Seconds& out) : out_(out) {}
-  // Runs a stage and notes its time.
+  Clock(Seconds& out, Seconds before) : out_(out), before_(std::move(before)) {}
+  // `stage` returns whether it did anything.
   template <class F>
-  void operator()(const char* name, F&& stage) {
+  void operator()(const std::string& name, F&& stage) {
     const auto begin = std::chrono::steady_clock::now();
-    stage();
-    out_.emplace_back(name, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    const bool worked = stage();
+    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    for (const auto& [old_name, old_seconds] : before_)
+      if (!worked && old_name == name) seconds = old_seconds;
+    out_.emplace_back(name, seconds);
   }
 
  private:
   Seconds& out_;
+  Seconds before_;
 };
 
 void run(const Options& o) {
   real_files().make_directories(o.run);
   const std::string again = "interrupted; nothing is lost, the same command goes on from here";
   Result r;
-  r.options = o, r.seconds = seconds_before();
-  Clock timed(r.seconds);
+  const Seconds old = read_summary_seconds(o.run);
+  r.options = o, r.seconds = seconds_before(old);
+  Clock timed(r.seconds, old);
   {
     const EndOnSignal end(again);
-    timed("text", [&] { r.data = prepare_text(o); });
-    timed("recipe", [&] { r.config = write_recipe(o, r.data); });
+    timed("text", [&] {
+      r.data = prepare_text(o);
+      return !r.data.stages_done.empty();
+    });
+    r.config = write_recipe(o, r.data);
   }
-  timed("training", [&] { r.training = train_model(r.config); });
+  timed("training", [&] {
+    r.training = train_model(r.config);
+    return !r.training.reused;
+  });
   const EndOnSignal end(again);
-  timed("evaluation", [&] { r.scores = score(o, r.data, r.training); });
-  timed("samples", [&] { r.samples = write_samples(o, r.data, r.training); });
-  timed("report", [&] { write_report(r); });
+  timed("evaluation", [&] {
+    r.scores = score(o, r.data, r.training);
+    return !r.scores.reused;
+  });
+  timed("samples", [&] {
+    bool reused = false;
+    r.samples = write_samples(o, r.data, r.training, reused);
+    return !reused;
+  });
+  timed("report", [&] { return write_report(r); });
   write_summary(r);
   print_results(r);
 }

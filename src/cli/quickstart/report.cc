@@ -112,7 +112,7 @@ std::vector<Headline> headlines_of(const Result& r) {
   const HeldOutScore& all = r.scores.all;
   const bool wins = all.bits_per_byte < all.xz_bits_per_byte;
   std::vector<Headline> out;
-  out.push_back({"held-out text", number(all.bits_per_byte, 3) + " bits per byte",
+  out.push_back({"bits per byte, held-out", number(all.bits_per_byte, 3),
                  "xz -9 on the same bytes: " + number(all.xz_bits_per_byte, 3), wins ? "good" : "warn"});
   out.push_back({"parameters", human_count(static_cast<double>(t.parameters)),
                  human_count(static_cast<double>(t.active_parameters)) + " of them for each token", ""});
@@ -164,10 +164,27 @@ ReportData report_of(const Result& r) {
 
 void write_summary(const Result& r) { write_file(r.options.run + "/summary.json", summary_json(r)); }
 
-void write_report(const Result& r) {
+Seconds read_summary_seconds(const std::string& run) {
+  Seconds out;
+  const std::string path = run + "/summary.json";
+  const Json j = file_exists(path) ? Json::parse(read_file(path), nullptr, false) : Json();
+  if (j.is_object() && j.contains("seconds") && j["seconds"].is_object())
+    for (const auto& [stage, s] : j["seconds"].items())
+      if (s.is_number()) out.emplace_back(stage, s.get<double>());
+  return out;
+}
+
+bool write_report(const Result& r) {
+  // The page holds times of stages: it is made again when one of them did something.
+  const std::string page = r.options.run + "/report.html", stamp = r.options.run + "/report.of";
+  const std::string key = std::to_string(r.training.steps) + " " + number(r.scores.all.bits_per_byte, 12) +
+                          " " + std::to_string(r.data.bytes());
+  if (r.scores.reused && file_exists(page) && file_exists(stamp) && read_file(stamp) == key) return false;
   const ReportData data = report_of(r);
   write_file(r.options.run + "/report.json", report_json(data));
-  write_file(r.options.run + "/report.html", report_html(data));
+  write_file(page, report_html(data));
+  write_file(stamp, key);
+  return true;
 }
 
 }  // namespace lyceum::quickstart

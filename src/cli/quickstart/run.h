@@ -26,7 +26,7 @@ struct Options {
   std::vector<std::string> texts;  // the user's folders instead of the machine's text
 };
 
-// Seconds by stage, in order; a stage that was up to date has 0.
+// Seconds by stage, in order. A stage that was up to date has the time that it took when it was not.
 using Seconds = std::vector<std::pair<std::string, double>>;
 
 struct HeldOutScore {
@@ -64,7 +64,9 @@ TrainConfig write_recipe(const Options& options, const PreparedData& data);
 Training train_model(const TrainConfig& config);
 
 Scores score(const Options& options, const PreparedData& data, const Training& training);
-std::vector<Sample> write_samples(const Options& options, const PreparedData& data, const Training& training);
+// Continues a piece of one held-out document of each domain; `reused` when samples.json was up to date.
+std::vector<Sample> write_samples(const Options& options, const PreparedData& data, const Training& training,
+                                  bool& reused);
 
 struct Result {
   Options options;
@@ -76,9 +78,10 @@ struct Result {
   Seconds seconds;
 };
 
-void write_report(
-    const Result& result);  // report.html and report.json, with the routing of every checkpoint there is
-void write_summary(const Result& result);  // summary.json
+// report.html and report.json, with the routing of every checkpoint; false when they were up to date.
+bool write_report(const Result& result);
+void write_summary(const Result& result);              // summary.json
+Seconds read_summary_seconds(const std::string& run);  // of the summary that is there, if any
 
 // What to try next: purpose and command.
 std::vector<std::pair<std::string, std::string>> next_commands(const Options& options);

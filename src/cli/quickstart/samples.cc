@@ -61,7 +61,9 @@ Json json_of(const Sample& s) {
 
 }  // namespace
 
-std::vector<Sample> write_samples(const Options& o, const PreparedData& data, const Training& training) {
+std::vector<Sample> write_samples(const Options& o, const PreparedData& data, const Training& training,
+                                  bool& reused) {
+  reused = false;
   const std::string path = o.run + "/samples.json",
                     key = training.checkpoint + " step " + std::to_string(training.steps);
   std::vector<Sample> out;
@@ -71,6 +73,7 @@ std::vector<Sample> write_samples(const Options& o, const PreparedData& data, co
       for (const Json& s : old["samples"])
         out.push_back({s.value("domain", ""), s.value("document", ""), s.value("prefix", ""),
                        s.value("text", ""), s.value("continued", "")});
+      reused = true;
       return out;
     }
   }
