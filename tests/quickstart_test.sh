@@ -14,7 +14,7 @@ check() { # SENTENCE CONDITION...
 }
 number() { sed -n "s/^ *\"$2\": \([0-9.e+-]*\),*\$/\1/p" "$1" | head -n "${3:-1}" | tail -n 1; } # FILE KEY [WHICH]
 mkdir -p "$work/text/source" "$work/text/tests" "$work/text/words"
-cp src/*/*.cc src/*/*.h "$work/text/source"
+cp -r src/* "$work/text/source"
 cp tests/*.cc "$work/text/tests"
 cp ./*.md docs/*.md tests/goldens/README.md tools/*.sh "$work/text/words" 2>/dev/null
 start() { "$lyceum" quickstart --run "$work/run" --text "$work/text" "$@" >"$work/out" 2>"$work/err" </dev/null; status=$?; }
