@@ -90,10 +90,10 @@ LYCEUM_INLINE void activate_rows(const Sweep& s, const Sums& sums, int64_t row, 
 
 // a0 b0 a1 b1 .. a7 b7 and a8 b8 .. a15 b15.
 LYCEUM_INLINE V interleave_low(V a, V b) {
-  return __builtin_shuffle(a, b, VI{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 LYCEUM_INLINE V interleave_high(V a, V b) {
-  return __builtin_shuffle(a, b, VI{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
 // Rows r and r + 1 of one full panel whose inputs stand in pairs.
