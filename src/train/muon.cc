@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "kernels/optimizer.h"
 #include "kernels/products.h"
+#include "kernels/rowwise.h"
 
 namespace lyceum {
 namespace {
@@ -13,22 +14,23 @@ namespace {
 constexpr int64_t kGrain = 1 << 14;
 constexpr int64_t kWork = int64_t{8} << 20;  // elements that are made orthogonal in one go
 
-// Logical [n, k] f32 <-> rows [min, max] bf16, transposed when n > k.
-void to_rows(const WeightLayout& w, const float* logical, float scale, bf16* rows) {
-  if (w.n <= w.k) {
-    for (int64_t i = 0; i < w.n * w.k; ++i) rows[i] = to_bf16(scale * logical[i]);
-  } else {
-    for (int64_t j = 0; j < w.k; ++j)
-      for (int64_t i = 0; i < w.n; ++i) rows[j * w.n + i] = to_bf16(scale * logical[i * w.k + j]);
-  }
+// Logical [n, k] f32 <-> rows [min, max] bf16, transposed when n > k; `spare` holds n k elements.
+void transpose(int64_t n, int64_t k, const float* x, float* y) {
+  constexpr int64_t kBlock = 16;
+  for (int64_t i = 0; i < n; i += kBlock)
+    for (int64_t j = 0; j < k; j += kBlock)
+      for (int64_t r = i; r < std::min(i + kBlock, n); ++r)
+        for (int64_t q = j; q < std::min(j + kBlock, k); ++q) y[q * n + r] = x[r * k + q];
 }
-void from_rows(const WeightLayout& w, const bf16* rows, float* logical) {
-  if (w.n <= w.k) {
-    for (int64_t i = 0; i < w.n * w.k; ++i) logical[i] = to_float(rows[i]);
-  } else {
-    for (int64_t i = 0; i < w.n; ++i)
-      for (int64_t j = 0; j < w.k; ++j) logical[i * w.k + j] = to_float(rows[j * w.n + i]);
-  }
+void to_rows(const WeightLayout& w, const float* logical, float scale, float* spare, bf16* rows) {
+  if (w.n > w.k) transpose(w.n, w.k, logical, spare), logical = spare;
+  for (int64_t i = 0; i < w.n * w.k; ++i) spare[i] = scale * logical[i];
+  kernels::convert(w.n * w.k, spare, DType::kF32, rows, DType::kBF16);
+}
+void from_rows(const WeightLayout& w, const bf16* rows, float* spare, float* logical) {
+  const bool turned = w.n > w.k;
+  kernels::convert(w.n * w.k, rows, DType::kBF16, turned ? spare : logical, DType::kF32);
+  if (turned) transpose(w.k, w.n, spare, logical);
 }
 
 // Root of the sum of squares, in index order.
@@ -68,11 +70,10 @@ void newton_schulz(int64_t count, int64_t rows, int64_t columns, int64_t iterati
                      {squared.data(), DType::kF32, rows});
     parallel_for(count, [&](int64_t g, int) {  // A = a I + b A + c A A
       bf16* m = A + g * rows * rows;
-      const float* s = squared.f32() + g * rows * rows;
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t j = 0; j < rows; ++j)
-          m[r * rows + j] =
-              to_bf16((r == j ? a : 0.0f) + b * to_float(m[r * rows + j]) + c * s[r * rows + j]);
+      float* sum = squared.f32() + g * rows * rows;
+      for (int64_t e = 0; e < rows * rows; ++e) sum[e] = b * to_float(m[e]) + c * sum[e];
+      for (int64_t r = 0; r < rows; ++r) sum[r * rows + r] += a;
+      kernels::convert(rows * rows, sum, DType::kF32, m, DType::kBF16);
     });
     kernels::product_dgrad(groups, {A, DType::kBF16, rows}, nullptr, x_weights,
                            {then, DType::kBF16, columns});
@@ -128,19 +129,20 @@ void Muon::momentum(const Slot& slot, float gradient_scale) const {
 // The direction becomes its orthogonal factor.
 void Muon::orthogonalise(const Job* jobs, int64_t count) {
   const int64_t rows = jobs[0].rows(), columns = jobs[0].columns(), size = rows * columns;
-  Tensor x({count, size}, DType::kBF16), scratch({thread_count(), size}, DType::kF32);
+  Tensor x({count, size}, DType::kBF16), scratch({thread_count(), 2 * size}, DType::kF32);
   const auto place = [&](const Job& job) {
     return slots_[static_cast<size_t>(job.slot)].parameter->grad.f32() + job.begin;
   };
   parallel_for(count, [&](int64_t i, int worker) {
-    float* logical = scratch.f32() + worker * size;
+    float* logical = scratch.f32() + worker * 2 * size;
     unpack_weight(jobs[i].layout, place(jobs[i]), logical, sizeof(float));
-    to_rows(jobs[i].layout, logical, 1 / (length_of(logical, size) + 1e-20f), x.as<bf16>() + i * size);
+    to_rows(jobs[i].layout, logical, 1 / (length_of(logical, size) + 1e-20f), logical + size,
+            x.as<bf16>() + i * size);
   });
   newton_schulz(count, rows, columns, options_.newton_schulz, x.as<bf16>());
   parallel_for(count, [&](int64_t i, int worker) {
-    float* logical = scratch.f32() + worker * size;
-    from_rows(jobs[i].layout, x.as<bf16>() + i * size, logical);
+    float* logical = scratch.f32() + worker * 2 * size;
+    from_rows(jobs[i].layout, x.as<bf16>() + i * size, logical + size, logical);
     pack_weight(jobs[i].layout, logical, place(jobs[i]), sizeof(float));
   });
 }
