@@ -9,6 +9,7 @@
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -45,7 +46,7 @@ std::vector<double> doubles(const StoredTensor& t) {
 }
 
 struct Case {
-  std::string folder;
+  std::string folder, family;
   TensorFiles expect;
   std::vector<std::string> complaints;
   double worst = 0;  // largest share of a tolerance that was used
@@ -108,7 +109,7 @@ std::vector<float> logits_of(const Model& model, const Batch& batch, SequenceSta
   Context c{tape, batch};
   c.taps = taps, c.state = state;
   const Model::Output out = model.forward(c);
-  return ops::linear(tape, out.hidden, model.head(), nullptr, DType::kF32).to_floats();
+  return model.logits(tape, out.hidden).to_floats();
 }
 
 class Recorder : public Taps {
@@ -137,8 +138,7 @@ StepLosses backward(Model& model, const Batch& batch, bool recompute) {
   const Model::Output out = model.forward(c, recompute);
   const BalanceLosses balance = balance_losses(
       tape, out.routings, {BalanceForm::kHuggingFace, model.config().balance_coefficient, 0.0}, 1.0);
-  const ops::CrossEntropy ce =
-      ops::linear_cross_entropy(tape, out.hidden, model.head(), 1, batch.targets, batch.weights, 0);
+  const ops::CrossEntropy ce = model.cross_entropy(tape, out.hidden, batch.targets, batch.weights);
   tape.backward();
   return {ce.loss, balance.balance};
 }
@@ -171,16 +171,20 @@ void check_gradients(Case& c, Model& model, const Batch& batch, bool recompute) 
   const StepLosses losses = backward(model, batch, recompute);
   c.near("loss", losses.loss, doubles(c.expect.at("loss"))[0], kLoss);
   if (c.expect.find("aux_loss")) c.near("aux_loss", losses.aux, doubles(c.expect.at("aux_loss"))[0], kLoss);
+  std::map<const Parameter*, std::vector<std::vector<float>>> gradients;  // by matrix
   std::map<std::string, std::vector<float>> found;
-  for (const FilePiece& piece : published_pieces(model)) {
-    const Parameter& p = *piece.parameter;
-    const std::vector<float> all = p.to_logical(p.grad);
-    const int64_t width = p.shape.rank == 1 ? 1 : p.shape[p.shape.rank - 1],
-                  matrix = p.elements() / p.matrices;
-    const float* begin = all.data() + piece.matrix * matrix + piece.row * width;
-    found[piece.name].assign(begin, begin + piece.rows * width);
-    if (c.expect.find("grad." + p.name) && p.name != piece.name) found[p.name] = all;  // fused checkpoints
+  for (const Parameter* p : model.parameters()) {
+    const std::vector<float> all = p->to_logical(p->grad);
+    const auto n = p->elements() / p->matrices;
+    for (int64_t m = 0; m < p->matrices; ++m)
+      gradients[p].emplace_back(all.begin() + m * n, all.begin() + (m + 1) * n);
+    if (c.expect.find("grad." + p->name)) found[p->name] = all;  // checkpoints with stacked experts
   }
+  const FileTensors tensors = published_tensors(model);
+  for (const FileTensor& t : tensors.all())
+    found[t.name] = tensor_values(t, [&](const Parameter& p, int64_t m) -> const std::vector<float>& {
+      return gradients.at(&p)[static_cast<size_t>(m)];
+    });
   for (const std::string& name : c.expect.names())
     if (name.starts_with("grad.")) {
       const std::string tensor = name.substr(5);
@@ -265,6 +269,7 @@ void check_config_round_trip(Case& c, const ModelConfig& config) {
 void run_case(Case& c) {
   const std::string path = c.folder + "/config.json";
   const ModelConfig config = read_model_config(read_file(path), path);
+  c.family = config.family;
   Model model(config, DType::kF32);
   load_weights(model, TensorFiles(c.folder));
   model.enable_gradients();
@@ -278,8 +283,10 @@ void run_case(Case& c) {
   check_training(c, model, batch);
 }
 
-int run(const std::string& root) {
+// `complete`: every family of the program must have a case here that passes.
+int run(const std::string& root, bool complete) {
   int passed = 0, failed = 0, skipped = 0;
+  std::set<std::string> families;
   for (const std::string& name : list_directory(root)) {
     const std::string folder = root + "/" + name;
     if (!file_exists(folder + "/config.json") || !file_exists(folder + "/expect.safetensors")) continue;
@@ -288,6 +295,7 @@ int run(const std::string& root) {
       run_case(c);
       if (c.complaints.empty()) {
         ++passed;
+        families.insert(c.family);
         std::printf("passed   %-24s worst error %.1f %% of its tolerance\n", name.c_str(), 100 * c.worst);
       } else {
         ++failed;
@@ -301,6 +309,11 @@ int run(const std::string& root) {
       std::printf("%s  %s: %s\n", unknown ? "skipped" : "FAILED ", name.c_str(), e.what());
     }
   }
+  for (const std::string& family : family_names())
+    if (complete && !families.count(family)) {
+      ++failed;
+      std::printf("FAILED   the family %s has no golden that passes\n", family.c_str());
+    }
   std::printf("goldens: %d passed, %d failed, %d skipped\n", passed, failed, skipped);
   return failed || passed == 0;
 }
@@ -311,7 +324,8 @@ int run(const std::string& root) {
 int main() {
   const char* root = std::getenv("LYCEUM_GOLDENS");
   try {
-    return lyceum::run(root && *root ? root : LYCEUM_SOURCE_DIR "/tests/goldens");
+    if (root && *root) return lyceum::run(root, false);
+    return lyceum::run(LYCEUM_SOURCE_DIR "/tests/goldens", true);
   } catch (const lyceum::Error& e) {
     std::fprintf(stderr, "lyceum_goldens: %s\n", e.what());
     return 1;

@@ -34,7 +34,7 @@ std::vector<float> full_logits(const Model& model, const std::vector<int32_t>& i
   b.offsets = {0, static_cast<int32_t>(ids.size())};
   Tape tape(false);
   Context c{tape, b};
-  return ops::linear(tape, model.forward(c).hidden, model.head(), nullptr, DType::kF32).to_floats();
+  return model.logits(tape, model.forward(c).hidden).to_floats();
 }
 
 TEST(Generate, ReadingInPiecesGivesTheLogitsOfAFullPass) {

@@ -44,15 +44,34 @@ TEST(Config, ImpossibleShapesAreRefusedByName) {
   EXPECT_NE(read("OlmoeForCausalLM", "GPT2LMHeadModel")
                 .find("architecture \"GPT2LMHeadModel\"; known: OlmoeForCausalLM"),
             std::string::npos);
-  EXPECT_NE(read("\"silu\"", "\"gelu\"").find("hidden_act \"gelu\"; known: silu"), std::string::npos);
-  EXPECT_NE(
-      read("\"hidden_size\": 16", "\"hidden_size\": \"wide\"").find("config.json: not a model configuration"),
-      std::string::npos);
+  EXPECT_EQ(read("\"silu\"", "\"tanh\""),
+            "config.json: hidden_act \"tanh\"; known: silu, gelu, gelu_new, relu");
+  EXPECT_EQ(read("\"hidden_size\": 16", "\"hidden_size\": \"wide\""),
+            "config: config.json: hidden_size must be an integer of at least 1, found \"\\\"wide\\\"\"");
   EXPECT_NE(read("\"vocab_size\": 40,", "").find("vocab_size"), std::string::npos);
   EXPECT_NE(read("{", "").find("config.json: not a model configuration"), std::string::npos);
   EXPECT_NE(read("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 100000000")
                 .find("n_layers = 100000000 is beyond"),
             std::string::npos);
+}
+
+TEST(Config, AKeyThatChangesTheMathematicsAndIsNotUnderstoodIsRefusedByName) {
+  const auto with = [](const std::string& key) {
+    return message([&] {
+      read_model_config(replaced(kConfig, "\"vocab_size\"", key + ", \"vocab_size\""), "config.json");
+    });
+  };
+  EXPECT_EQ(
+      with("\"sliding_window\": 64"),
+      "config.json: sliding_window = \"64\" changes what the model computes, and the family olmoe has no "
+      "such choice");
+  EXPECT_NE(with("\"final_logit_softcapping\": 30.0").find("final_logit_softcapping"), std::string::npos);
+  EXPECT_NE(with("\"rope_scaling\": {\"rope_type\": \"longrope\"}").find("rope type \"longrope\""),
+            std::string::npos);
+  for (const char* harmless :
+       {"\"sliding_window\": null", "\"logits_scaling\": 1.0", "\"use_cache\": true", "\"surprise\": 3",
+        "\"layer_types\": [\"full_attention\"]", "\"n_shared_experts\": 0"})
+    EXPECT_EQ(with(harmless), "nothing was refused") << harmless;
 }
 
 class Checkpoint : public ::testing::Test {
@@ -76,7 +95,7 @@ class Checkpoint : public ::testing::Test {
 };
 
 TEST_F(Checkpoint, ReadsBackBitForBit) {
-  for (const char* family : {"olmoe", "llama", "olmo"})
+  for (const std::string& family : family_names())
     for (const bool tied : {false, true}) {
       ModelConfig c = read_model_config(kConfig, "config.json");
       c.family = family, c.tied = tied, c.qk_norm = AttentionOptions::QkNorm::kNone;

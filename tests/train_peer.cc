@@ -26,7 +26,7 @@ int write_logits(const std::string& path, const std::string& out, const std::vec
   Tape tape(false);
   Context context{tape, b};
   const Model::Output o = model->forward(context);
-  const Tensor logits = ops::linear(tape, o.hidden, model->head(), nullptr, DType::kF32);
+  const Tensor logits = model->logits(tape, o.hidden);
   write_safetensors(
       out, {tensor_in_memory("logits", FileDType::kF32, {logits.dim(0), logits.dim(1)}, logits.data())});
   return 0;

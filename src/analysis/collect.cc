@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/head.h"
 
 namespace lyceum {
 namespace {
@@ -28,24 +27,19 @@ Batch window_of(const RoutedText& text, size_t begin, size_t end) {
   return b;
 }
 
-std::vector<int32_t> predicted_ids(const Model& model, const Tensor& hidden) {
-  const int64_t tokens = hidden.rows();
-  std::vector<int32_t> targets(static_cast<size_t>(tokens), -1), best(static_cast<size_t>(tokens));
-  std::vector<float> log_prob(best.size()), logsumexp(best.size());
-  kernels::linear_log_prob(tokens, hidden.as_rows(), model.head().weights(), 1, targets.data(),
-                           log_prob.data(), logsumexp.data(), best.data());
-  return best;
-}
-
 }  // namespace
 
 CollectedRouting collect_routing(const Model& model, const std::vector<RoutedText>& texts,
                                  const CollectOptions& o, const std::function<void(int64_t)>& progress) {
   const ModelConfig& c = model.config();
+  std::vector<int64_t> sparse;  // blocks with experts; only they are counted
+  for (int64_t layer = 0; layer < c.n_layers; ++layer)
+    if (c.sparse_layer(layer)) sparse.push_back(layer);
+  const int64_t n_sparse = static_cast<int64_t>(sparse.size());
   if (!c.sparse())
     fail(ErrorKind::kUnsupported, "analyze", "a ", c.family, " model is dense: it has no routers to look at");
-  CollectedRouting out{RoutingCounts({c.n_layers, c.n_experts, c.top_k, o.n_domains, c.vocab}), {}};
-  out.chosen.resize(static_cast<size_t>(c.n_layers));
+  CollectedRouting out{RoutingCounts({n_sparse, c.n_experts, c.top_k, o.n_domains, c.vocab}), {}};
+  out.chosen.resize(sparse.size());
   std::vector<int64_t> taken(static_cast<size_t>(o.n_domains));
   int64_t total = 0;
   for (const RoutedText& text : texts) {
@@ -59,14 +53,14 @@ CollectedRouting collect_routing(const Model& model, const std::vector<RoutedTex
       Context context{tape, batch};
       context.activations = model.weight_type();
       context.taps = &listener;
-      const std::vector<int32_t> predicted = predicted_ids(model, model.forward(context).hidden);
+      const std::vector<int32_t> predicted = model.best_ids(model.forward(context).hidden);
       std::vector<int32_t> next(batch.ids.begin() + 1, batch.ids.end());
       next.push_back(end < text.ids.size() ? text.ids[end] : -1);
-      for (int64_t layer = 0; layer < c.n_layers; ++layer) {
-        const Tensor& experts = listener.experts[static_cast<size_t>(layer)];
+      for (int64_t i = 0; i < n_sparse; ++i) {
+        const Tensor& experts = listener.experts[static_cast<size_t>(sparse[static_cast<size_t>(i)])];
         const std::span<const int32_t> chosen(experts.i32(), static_cast<size_t>(experts.elements()));
-        out.counts.add({layer, chosen, batch.domains, batch.ids, next, predicted});
-        auto& all = out.chosen[static_cast<size_t>(layer)];
+        out.counts.add({i, chosen, batch.domains, batch.ids, next, predicted});
+        auto& all = out.chosen[static_cast<size_t>(i)];
         all.insert(all.end(), chosen.begin(), chosen.end());
       }
       of_domain += batch.tokens(), total += batch.tokens();

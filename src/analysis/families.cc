@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/accounting.h"
-#include "analysis/config_reader.h"
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/file.h"
+#include "models/config_reader.h"
 
 namespace lyceum {
 namespace {

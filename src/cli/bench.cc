@@ -72,7 +72,7 @@ void micro_step(const Model& model, const Batch& batch, bool recompute, Profile*
   Context c{tape, batch, Phase::kTraining, RandomKey(1), model.weight_type()};
   const Model::Output out = model.forward(c, recompute);
   balance_losses(tape, out.routings, {}, 1);
-  ops::linear_cross_entropy(tape, out.hidden, model.head(), 1, batch.targets, batch.weights, 0);
+  model.cross_entropy(tape, out.hidden, batch.targets, batch.weights);
   tape.backward();
 }
 

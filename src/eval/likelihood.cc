@@ -38,7 +38,7 @@ double batch_nll(const Model& model, const Batch& batch, Taps* taps) {
   context.activations = model.weight_type();
   context.taps = taps;
   const Model::Output out = model.forward(context);
-  return ops::linear_cross_entropy(tape, out.hidden, model.head(), 1, batch.targets, batch.weights, 0).loss;
+  return model.cross_entropy(tape, out.hidden, batch.targets, batch.weights).loss;
 }
 
 }  // namespace

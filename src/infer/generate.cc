@@ -30,7 +30,7 @@ std::span<const float> TextSequence::read(std::span<const int32_t> ids) {
   const size_t row = static_cast<size_t>(hidden.width()) * dtype_size(hidden.type());
   std::memcpy(last.data(),
               static_cast<const char*>(hidden.data()) + static_cast<size_t>(hidden.rows() - 1) * row, row);
-  logits_ = ops::linear(tape, last, model_.head(), nullptr, DType::kF32).to_floats();
+  logits_ = model_.logits(tape, last).to_floats();
   return {logits_.data(), static_cast<size_t>(vocab_)};
 }
 

@@ -1,4 +1,4 @@
-// What a decoder is made of. Families translate their config.json to this and back; recipes set it directly.
+// What a model is made of. Families translate their config.json to this and back; recipes set it directly.
 #pragma once
 
 #include "base/fields.h"
@@ -15,19 +15,23 @@ struct ModelConfig {
   int64_t d_model = 512, n_layers = 8, n_heads = 8, n_kv_heads = 0,
           d_head = 0;                // 0: n_heads, d_model / n_heads
   int64_t d_ff = 256;                // of one expert, or of the dense network
+  int64_t d_ff_dense = 0;            // of the dense blocks of a sparse model; 0: d_ff
+  int64_t d_ff_shared = 0;           // of the experts that every token sees, side by side; 0: none
   int64_t n_experts = 0, top_k = 0;  // 0: dense
+  // Block i is sparse if i >= moe_first, (i - moe_first) mod moe_every = 0 and i is no dense layer.
+  int64_t moe_first = 0, moe_every = 1;
+  std::vector<int64_t> dense_layers;
   std::string router = "softmax_top_k";
   bool renormalise = false;
+  double gate_scale = 1;
   double norm_eps = 1e-5;
   double clip_qkv = 0;
-  bool attention_bias = false, feed_forward_bias = false;
-  int64_t window = 0;
-  bool tied = false;  // output matrix = embedding
+  bool qkv_bias = false, out_bias = false, feed_forward_bias = false;
+  int64_t window = 0;                // tokens that a query sees; 0: all before it
+  std::vector<int64_t> full_layers;  // blocks without the window
+  bool tied = false;                 // output matrix = embedding
   int64_t max_positions = 4096;
-  double rope_theta = 10000;
-  std::string rope_scaling = "default";
-  double rope_factor = 1, rope_low = 1, rope_high = 4;
-  int64_t rope_original = 8192;
+  RopeOptions rope;
   double init_std = 0.02;
   double init_cut = 3;                // truncated normal at this many standard deviations
   double balance_coefficient = 0.01;  // router_aux_loss_coef of config.json
@@ -36,10 +40,18 @@ struct ModelConfig {
   // Fixed by the family, not by the user.
   NormOptions::Kind norm = NormOptions::Kind::kRms;
   AttentionOptions::QkNorm qk_norm = AttentionOptions::QkNorm::kNone;
+  // How a block joins its two halves: x + f(norm x); x + norm(f x); both halves of the same x.
+  enum class BlockForm { kPreNorm, kPostNorm, kParallel } block = BlockForm::kPreNorm;
+  Activation activation = Activation::kSilu;
+  bool gated = true;  // act(W_gate x) * (W_up x), else act(W_up x)
 
   bool sparse() const { return n_experts > 0; }
+  bool sparse_layer(int64_t layer) const;
+  int64_t sparse_layers() const;  // how many
   int64_t kv_heads() const { return n_kv_heads ? n_kv_heads : n_heads; }
   int64_t head_width() const { return d_head ? d_head : d_model / n_heads; }
+  int64_t dense_width() const { return d_ff_dense ? d_ff_dense : d_ff; }
+  int64_t window_of(int64_t layer) const;
 
   void fields(Fields& f);
   // Throws kInvalidArgument naming the key that cannot be (top_k above n_experts, heads that do not divide,

@@ -1,4 +1,6 @@
-// config.json: the keys that all decoder families share, in the spellings of transformers 4 and 5.
+// config.json: the keys that all decoders of the llama kind share, in the spellings of transformers 4 and 5,
+// and what becomes of keys that a family does not know.
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -32,122 +34,201 @@ const std::set<std::string>& harmless_keys() {
                                              "output_hidden_states",
                                              "output_attentions",
                                              "_attn_implementation",
-                                             "quantization_config",
                                              "unsloth_version",
-                                             "router_jitter_noise",
                                              "sep_token_id",
                                              "tokenizer_class",
                                              "is_decoder",
-                                             "max_length"};
+                                             "max_length",
+                                             "num_labels",
+                                             "classifier_dropout",
+                                             "hidden_dropout",
+                                             "resid_pdrop",
+                                             "embd_pdrop",
+                                             "embedding_dropout",
+                                             "residual_dropout",
+                                             "dropout",
+                                             "dropout_rate",
+                                             "use_flash_attention",
+                                             "attn_implementation",
+                                             "gradient_checkpointing",
+                                             "architecture",
+                                             "finetuning_task",
+                                             "task_specific_params",
+                                             "n_positions",
+                                             "is_encoder_decoder",
+                                             "add_cross_attention",
+                                             "initial_context_length",
+                                             "decoder",
+                                             "encoder",
+                                             "use_bfloat16",
+                                             "pruned_heads",
+                                             "prefix",
+                                             "chunk_size_feed_forward",
+                                             "cross_attention_hidden_size",
+                                             "tie_encoder_decoder",
+                                             "torchscript",
+                                             "remove_invalid_values",
+                                             "_commit_hash",
+                                             "seq_length_training",
+                                             "ep_size",
+                                             "aux_loss_alpha",
+                                             "seq_aux",
+                                             "model_max_length",
+                                             "eod_token",
+                                             "sep_token",
+                                             "use_loss_mask"};
   return keys;
 }
-const std::set<std::string>& known_keys() {
-  static const std::set<std::string> keys = {"vocab_size",
-                                             "hidden_size",
-                                             "num_hidden_layers",
-                                             "num_attention_heads",
-                                             "num_key_value_heads",
-                                             "head_dim",
-                                             "intermediate_size",
-                                             "rms_norm_eps",
-                                             "clip_qkv",
-                                             "attention_bias",
-                                             "mlp_bias",
-                                             "tie_word_embeddings",
-                                             "max_position_embeddings",
-                                             "rope_theta",
-                                             "rope_scaling",
-                                             "rope_parameters",
-                                             "bos_token_id",
-                                             "eos_token_id",
-                                             "pad_token_id",
-                                             "hidden_act",
-                                             "num_experts",
-                                             "num_experts_per_tok",
-                                             "norm_topk_prob",
-                                             "router_aux_loss_coef",
-                                             "layer_norm_eps",
-                                             "num_local_experts"};
+
+// Keys that change the mathematics where they have another value than the one that switches them off. A
+// family that understands one asks for it; in any other it is refused by name.
+bool switched_off(const json& v) {
+  if (v.is_null()) return true;
+  if (v.is_boolean()) return !v.get<bool>();
+  if (v.is_number()) return v.get<double>() == 0;
+  return (v.is_array() || v.is_object() || v.is_string()) && v.empty();
+}
+const std::map<std::string, double>& decisive_keys() {  // and the number that is neutral beside "off"
+  static const std::map<std::string, double> keys = {{"sliding_window", 0},
+                                                     {"attention_bias", 0},
+                                                     {"mlp_bias", 0},
+                                                     {"qkv_bias", 0},
+                                                     {"clip_qkv", 0},
+                                                     {"attn_logit_softcapping", 0},
+                                                     {"final_logit_softcapping", 0},
+                                                     {"embedding_multiplier", 1},
+                                                     {"residual_multiplier", 1},
+                                                     {"logits_scaling", 1},
+                                                     {"attention_multiplier", 0},
+                                                     {"logit_scale", 1},
+                                                     {"query_pre_attn_scalar", 0},
+                                                     {"partial_rotary_factor", 1},
+                                                     {"rotary_pct", 1},
+                                                     {"num_experts", 0},
+                                                     {"num_local_experts", 0},
+                                                     {"n_routed_experts", 0},
+                                                     {"n_shared_experts", 0},
+                                                     {"use_qk_norm", 0},
+                                                     {"qk_layernorm", 0},
+                                                     {"shared_expert_intermediate_size", 0},
+                                                     {"no_rope_layers", 0},
+                                                     {"scale_embedding", 0},
+                                                     {"lm_head_bias", 0},
+                                                     {"q_lora_rank", 0},
+                                                     {"kv_lora_rank", 0},
+                                                     {"attention_projection_size", 0},
+                                                     {"quantization_config", 0},
+                                                     {"mup_width_scale", 1},
+                                                     {"attn_temperature_tuning", 0},
+                                                     {"scale_depth", 0},
+                                                     {"scale_emb", 1},
+                                                     {"use_parallel_residual", 0},
+                                                     {"layer_types", 0},
+                                                     {"norm_topk_prob", 0},
+                                                     {"routed_scaling_factor", 1},
+                                                     {"swiglu_limit", 0},
+                                                     {"final_norm", 0},
+                                                     {"num_nextn_predict_layers", 0},
+                                                     {"use_shareqk", 0}};
   return keys;
 }
 
-int64_t token_id(const json& j, const char* key) {
-  if (!j.contains(key) || j[key].is_null()) return -1;
-  const json& v = j[key];
-  return v.is_array() ? (v.empty() ? -1 : v[0].get<int64_t>()) : v.get<int64_t>();
+bool neutral(const std::string& key, const json& v, double number) {
+  if (switched_off(v) || (v.is_number() && v.get<double>() == number)) return true;
+  if (key != "layer_types" || !v.is_array()) return false;
+  for (const json& type : v)
+    if (type != "full_attention") return false;
+  return true;
 }
 
-void read_rope(const json& j, ModelConfig& c, const std::string& path) {
-  c.rope_theta = j.value("rope_theta", 10000.0);
-  json rope;
-  if (j.contains("rope_scaling") && j["rope_scaling"].is_object()) rope = j["rope_scaling"];
-  if (j.contains("rope_parameters") && j["rope_parameters"].is_object()) rope = j["rope_parameters"];
-  if (!rope.is_object()) return;
-  c.rope_theta = rope.value("rope_theta", c.rope_theta);
-  c.rope_scaling = rope.value("rope_type", rope.value("type", std::string("default")));
-  if (c.rope_scaling != "default" && c.rope_scaling != "linear" && c.rope_scaling != "llama3")
-    fail(ErrorKind::kUnsupported, path.c_str(), "rope type \"", c.rope_scaling,
-         "\"; known: default, linear, llama3");
-  c.rope_factor = rope.value("factor", 1.0);
-  c.rope_low = rope.value("low_freq_factor", 1.0);
-  c.rope_high = rope.value("high_freq_factor", 4.0);
-  c.rope_original = rope.value("original_max_position_embeddings", int64_t{8192});
+void look_at_the_rest(const ConfigReader& keys, const Family& family) {
+  for (const auto& [key, value] : keys.json().items()) {
+    if (value.is_null() || harmless_keys().count(key) || keys.asked().count(key)) continue;
+    const auto decisive = decisive_keys().find(key);
+    if (decisive == decisive_keys().end()) {
+      log_warn("config", keys.where(), ": the key ", quote(key), " is unknown to the family ", family.name,
+               " and has no effect");
+    } else if (!neutral(key, value, decisive->second)) {
+      fail(ErrorKind::kUnsupported, keys.where().c_str(), key, " = ",
+           quote(value.dump(-1, ' ', false, json::error_handler_t::replace)),
+           " changes what the model computes, and the family ", family.name, " has no such choice");
+    }
+  }
 }
 
-void read_common(const json& j, ModelConfig& c, const std::string& path) {
-  c.vocab = j.at("vocab_size").get<int64_t>();
-  c.d_model = j.at("hidden_size").get<int64_t>();
-  c.n_layers = j.at("num_hidden_layers").get<int64_t>();
-  c.n_heads = j.at("num_attention_heads").get<int64_t>();
-  c.d_ff = j.at("intermediate_size").get<int64_t>();
-  const auto integer = [&](const char* key, int64_t absent) {
-    return j.contains(key) && !j[key].is_null() ? j[key].get<int64_t>() : absent;
-  };
-  c.n_kv_heads = integer("num_key_value_heads", 0);
-  c.d_head = integer("head_dim", 0);
-  c.max_positions = integer("max_position_embeddings", 2048);
-  c.norm_eps = j.value("rms_norm_eps", 1e-5);
-  c.clip_qkv = j.contains("clip_qkv") && !j["clip_qkv"].is_null() ? j["clip_qkv"].get<double>() : 0.0;
-  c.attention_bias = j.value("attention_bias", false);
-  c.tied = j.value("tie_word_embeddings", false);
-  c.init_std = j.value("initializer_range", 0.02);
-  c.bos = token_id(j, "bos_token_id"), c.eos = token_id(j, "eos_token_id"),
-  c.pad = token_id(j, "pad_token_id");
-  const std::string activation = j.value("hidden_act", "silu");
-  if (activation != "silu" && activation != "swish")
-    fail(ErrorKind::kUnsupported, path.c_str(), "hidden_act \"", activation, "\"; known: silu");
-  read_rope(j, c, path);
-}
-
-const Family& family_of(const json& j, const std::string& path) {
-  std::string architecture;
-  if (j.contains("architectures") && j["architectures"].is_array() && !j["architectures"].empty())
-    architecture = j["architectures"][0].get<std::string>();
-  const std::string type = j.value("model_type", "");
+const Family& family_of(const ConfigReader& keys) {
+  std::string architecture = keys.word("architecture");
+  if (const json* list = keys.list("architectures"))
+    if (!list->empty() && list->front().is_string()) architecture = list->front().get<std::string>();
+  const std::string type = keys.word("model_type");
   for (const Family& f : family_table())
     if (architecture == f.architecture || (architecture.empty() && type == f.name)) return f;
   std::string known;
   for (const Family& f : family_table()) known += std::string(known.empty() ? "" : ", ") + f.architecture;
-  fail(ErrorKind::kUnsupported, path.c_str(), "architecture \"", architecture.empty() ? type : architecture,
-       "\"; known: ", known);
+  fail(ErrorKind::kUnsupported, keys.where().c_str(), "architecture ",
+       quote(architecture.empty() ? type : architecture), "; known: ", known);
 }
 
 }  // namespace
+
+void read_decoder(const ConfigReader& keys, ModelConfig& c) {
+  c.vocab = keys.count("vocab_size");
+  c.d_model = keys.count("hidden_size");
+  c.n_layers = keys.count("num_hidden_layers");
+  c.n_heads = keys.count("num_attention_heads");
+  c.n_kv_heads = keys.count_or("num_key_value_heads", 0);
+  c.d_head = keys.count_or("head_dim", 0);
+  c.d_ff = keys.count("intermediate_size");
+  c.max_positions = keys.count_or("max_position_embeddings", 2048, 1);
+  c.norm_eps = keys.number("rms_norm_eps", c.norm_eps);
+  c.tied = keys.flag("tie_word_embeddings", c.tied);
+  c.init_std = keys.number("initializer_range", 0.02);
+  c.bos = keys.token("bos_token_id"), c.eos = keys.token("eos_token_id"), c.pad = keys.token("pad_token_id");
+  c.activation = read_activation(keys, "hidden_act", "silu");
+  read_rope(keys, c.rope);
+}
+
+Activation read_activation(const ConfigReader& keys, const char* key, const char* absent) {
+  const std::string name = keys.word(key, absent);
+  if (name == "silu" || name == "swish") return Activation::kSilu;
+  if (name == "gelu") return Activation::kGelu;
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
+  if (name == "relu") return Activation::kRelu;
+  fail(ErrorKind::kUnsupported, keys.where().c_str(), key, " ", quote(name),
+       "; known: silu, gelu, gelu_new, relu");
+}
+
+const char* activation_name(Activation activation) {
+  switch (activation) {
+    case Activation::kGelu:
+      return "gelu";
+    case Activation::kGeluTanh:
+      return "gelu_new";
+    case Activation::kRelu:
+      return "relu";
+    default:
+      return "silu";
+  }
+}
+
+std::vector<int64_t> dense_blocks(const ModelConfig& c) {
+  std::vector<int64_t> out;
+  for (int64_t layer = 0; layer < c.n_layers; ++layer)
+    if (!c.sparse_layer(layer)) out.push_back(layer);
+  return out;
+}
 
 ModelConfig read_model_config(const std::string& text, const std::string& path) {
   try {
     const json j = json::parse(text);
     check_data(j.is_object(), path.c_str(), "wanted an object of model keys, found ", j.type_name());
-    const Family& family = family_of(j, path);
+    const ConfigReader keys(j, path);
+    const Family& family = family_of(keys);
     ModelConfig c;
     c.family = family.name;
-    read_common(j, c, path);
-    family.read(j, c);
+    family.read(keys, c);
     family.fix(c);
-    for (const auto& [key, value] : j.items())
-      if (!value.is_null() && !harmless_keys().count(key) && !known_keys().count(key))
-        log_warn("config", path, ": the key \"", key, "\" is unknown to the family ", family.name,
-                 " and has no effect");
+    look_at_the_rest(keys, family);
     try {
       c.validate();
     } catch (const Error& e) {
@@ -159,11 +240,7 @@ ModelConfig read_model_config(const std::string& text, const std::string& path) 
   }
 }
 
-std::string write_model_config(const ModelConfig& c, const std::string& dtype) {
-  const Family& family = find_family(c.family);
-  ordered_json j;
-  j["architectures"] = {family.architecture};
-  j["model_type"] = family.name;
+void write_decoder(const ModelConfig& c, ordered_json& j) {
   j["vocab_size"] = c.vocab;
   j["hidden_size"] = c.d_model;
   j["intermediate_size"] = c.d_ff;
@@ -171,35 +248,28 @@ std::string write_model_config(const ModelConfig& c, const std::string& dtype) {
   j["num_attention_heads"] = c.n_heads;
   j["num_key_value_heads"] = c.kv_heads();
   if (c.d_head) j["head_dim"] = c.d_head;
-  j["hidden_act"] = "silu";
+  j["hidden_act"] = activation_name(c.activation);
   j["rms_norm_eps"] = c.norm_eps;
-  j["attention_bias"] = c.attention_bias;
   j["attention_dropout"] = 0.0;
-  if (c.clip_qkv > 0) j["clip_qkv"] = c.clip_qkv;
-  else j["clip_qkv"] = nullptr;
   j["tie_word_embeddings"] = c.tied;
   j["max_position_embeddings"] = c.max_positions;
-  j["rope_theta"] = c.rope_theta;  // transformers 4 reads this pair, 5 converts it
-  if (c.rope_scaling == "default") {
-    j["rope_scaling"] = nullptr;
-  } else {
-    j["rope_scaling"] = {{"rope_type", c.rope_scaling}, {"factor", c.rope_factor}};
-    if (c.rope_scaling == "llama3") {
-      j["rope_scaling"]["low_freq_factor"] = c.rope_low;
-      j["rope_scaling"]["high_freq_factor"] = c.rope_high;
-      j["rope_scaling"]["original_max_position_embeddings"] = c.rope_original;
-    }
-  }
+  write_rope(c.rope, j);
+  j["use_cache"] = true;
+}
+
+std::string write_model_config(const ModelConfig& c, const std::string& dtype) {
+  const Family& family = find_family(c.family);
+  ordered_json j;
+  j["architectures"] = {family.architecture};
+  j["model_type"] = family.name;
+  family.write(c, j);
   j["initializer_range"] = c.init_std;
   const auto id = [&](const char* key, int64_t value) {
     if (value >= 0) j[key] = value;
     else j[key] = nullptr;
   };
   id("bos_token_id", c.bos), id("eos_token_id", c.eos), id("pad_token_id", c.pad);
-  j["use_cache"] = true;
   j["torch_dtype"] = dtype;
-  if (family.name == std::string("llama")) j.erase("clip_qkv");
-  family.write(c, j);
   return j.dump(2) + "\n";
 }
 

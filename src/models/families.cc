@@ -1,11 +1,13 @@
 #include "models/families.h"
 
+#include <algorithm>
+
 namespace lyceum {
 
-extern const Family kOlmoe, kLlama, kOlmo;
+extern const Family kOlmoe, kLlama, kOlmo, kOlmo2, kGptNeox, kMixtral, kQwen3Moe;
 
 const std::vector<Family>& family_table() {
-  static const std::vector<Family> table = {kOlmoe, kLlama, kOlmo};
+  static const std::vector<Family> table = {kOlmoe, kLlama, kOlmo, kOlmo2, kGptNeox, kMixtral, kQwen3Moe};
   return table;
 }
 
@@ -26,6 +28,13 @@ std::vector<std::string> family_names() {
 bool family_is_sparse(const std::string& name) {
   for (const Family& family : family_table())
     if (name == family.name) return family.sparse;
+  return false;
+}
+
+bool family_has(const std::string& name, const std::string& key) {
+  for (const Family& family : family_table())
+    if (name == family.name)
+      return std::find(family.keys.begin(), family.keys.end(), key) != family.keys.end();
   return false;
 }
 

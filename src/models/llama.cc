@@ -9,13 +9,23 @@ namespace {
 
 void fix(ModelConfig&) {}
 
-void read(const nlohmann::json& json, ModelConfig& c) { c.feed_forward_bias = json.value("mlp_bias", false); }
+void read(const ConfigReader& keys, ModelConfig& c) {
+  c.norm_eps = 1e-6;
+  read_decoder(keys, c);
+  c.qkv_bias = c.out_bias = keys.flag("attention_bias", false);
+  c.feed_forward_bias = keys.flag("mlp_bias", false);
+}
 
-void write(const ModelConfig& c, nlohmann::ordered_json& json) { json["mlp_bias"] = c.feed_forward_bias; }
+void write(const ModelConfig& c, nlohmann::ordered_json& json) {
+  write_decoder(c, json);
+  json["attention_bias"] = c.qkv_bias;
+  json["mlp_bias"] = c.feed_forward_bias;
+}
 
 }  // namespace
 
 extern const Family kLlama;
-const Family kLlama = {"llama", "LlamaForCausalLM", false, {}, fix, read, write};
+const Family kLlama = {
+    "llama", "LlamaForCausalLM", false, {"qkv_bias", "out_bias", "feed_forward_bias"}, {}, fix, read, write};
 
 }  // namespace lyceum

@@ -22,34 +22,10 @@ Model::Model(const ModelConfig& config, DType weights)
     embedding_ = parameters_.table(table, {c.vocab, c.d_model});
   }
 
-  const NormOptions norm{c.norm, c.norm_eps};
-  AttentionOptions attention;
-  attention.d_model = c.d_model, attention.n_heads = c.n_heads, attention.n_kv_heads = c.kv_heads();
-  attention.d_head = c.head_width(), attention.qk_norm = c.qk_norm, attention.norm_eps = c.norm_eps;
-  attention.clip_qkv = c.clip_qkv, attention.qkv_bias = attention.out_bias = c.attention_bias,
-  attention.window = c.window;
-  attention.rope.theta = c.rope_theta, attention.rope.scaling = c.rope_scaling,
-  attention.rope.factor = c.rope_factor;
-  attention.rope.low_frequency_factor = c.rope_low, attention.rope.high_frequency_factor = c.rope_high;
-  attention.rope.original_positions = c.rope_original;
-  MoeOptions moe;
-  moe.router = {c.router, c.d_model, c.n_experts, c.top_k, c.renormalise, 1.0};
-  moe.d_ff = c.d_ff;
-
   blocks_.reserve(static_cast<size_t>(c.n_layers));
-  for (int64_t layer = 0; layer < c.n_layers; ++layer) {
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-    Block b{Norm(norm, prefix + "input_layernorm", c.d_model, parameters_),
-            Attention(attention, prefix + "self_attn", parameters_),
-            Norm(norm, prefix + "post_attention_layernorm", c.d_model, parameters_), nullptr, nullptr};
-    if (c.sparse())
-      b.sparse = std::make_unique<MoeLayer>(moe, prefix + family.pieces.moe_prefix, parameters_);
-    else
-      b.dense = std::make_unique<FeedForward>(
-          FeedForwardOptions{c.d_model, c.d_ff, Activation::kSilu, c.feed_forward_bias}, prefix + "mlp",
-          parameters_);
-    blocks_.push_back(std::move(b));
-  }
+  for (int64_t layer = 0; layer < c.n_layers; ++layer)
+    blocks_.emplace_back(c, layer, "model.layers." + std::to_string(layer) + ".", parameters_);
+  const NormOptions norm{c.norm, c.norm_eps};
   norm_ = std::make_unique<Norm>(norm, "model.norm", c.d_model, parameters_);
   if (!c.tied) {
     head_ = parameters_.matrix("lm_head.weight", {c.vocab, c.d_model});
@@ -73,8 +49,9 @@ void Model::forward(Context& c, Output& out, bool recompute) const {
   Tensor x = ops::embedding(c.tape, b.ids, *embedding_, c.activations);
   c.tap("hidden", 0, x);
   for (int64_t layer = 0; layer < config_.n_layers; ++layer) {
-    x = recompute && c.tape.recording() ? recomputed_block(c, x, layer, out.routings)
-                                        : block_forward(c, x, layer, out.routings);
+    const Block& block = blocks_[static_cast<size_t>(layer)];
+    x = recompute && c.tape.recording() ? recomputed_block(c, x, block, out.routings)
+                                        : block.forward(c, x, out.routings);
     c.tap("hidden", layer + 1, x);
   }
   if (c.state) c.state->length += b.tokens();
@@ -82,32 +59,23 @@ void Model::forward(Context& c, Output& out, bool recompute) const {
   c.tap("final", -1, out.hidden);
 }
 
-// x = x + attention(norm(x));  x = x + feed_forward(norm(x))
-Tensor Model::block_forward(Context& c, const Tensor& x, int64_t layer,
-                            std::vector<Routing>& routings) const {
-  const Block& b = blocks_[static_cast<size_t>(layer)];
-  const Tensor h = ops::add(c.tape, x, b.attention.forward(c, b.attention_norm.forward(c, x), layer));
-  const Tensor n = b.feed_forward_norm.forward(c, h);
-  return ops::add(c.tape, h, b.sparse ? b.sparse->forward(c, n, layer, routings) : b.dense->forward(c, n));
-}
-
 // The block runs without a tape; its backward runs it again with one. Same inputs, same key: same edges, same
 // bits. Losses on the routing reach the first run's logits and are handed to the second's.
-Tensor Model::recomputed_block(Context& c, const Tensor& x, int64_t layer,
+Tensor Model::recomputed_block(Context& c, const Tensor& x, const Block& block,
                                std::vector<Routing>& routings) const {
   Tape silent(false);
   Context quiet{silent, c.batch, c.phase, c.key, c.activations, c.taps, nullptr};
   spare_.clear();
-  const Tensor y = block_forward(quiet, x, layer, spare_);
+  const Tensor y = block.forward(quiet, x, spare_);
   const Tensor logits = spare_.empty() ? Tensor() : spare_[0].logits;
   routings.insert(routings.end(), spare_.begin(), spare_.end());
   spare_.clear();
   c.tape.record("recomputed_block", [this, &tape = c.tape, &batch = c.batch, phase = c.phase, key = c.key,
-                                     activations = c.activations, x, y, layer, logits] {
+                                     activations = c.activations, x, y, &block, logits] {
     const Tensor dy = tape.take(y);
     Tape inner(true);
     Context again{inner, batch, phase, key, activations, nullptr, nullptr};
-    const Tensor y_again = block_forward(again, x, layer, spare_);
+    const Tensor y_again = block.forward(again, x, spare_);
     if (dy) inner.pass(y_again, dy);
     if (logits)
       if (const Tensor d = tape.take(logits)) inner.pass(spare_[0].logits, d);

@@ -12,12 +12,23 @@ void fix(ModelConfig& c) {
   c.norm_eps = 1e-5;
 }
 
-void read(const nlohmann::json&, ModelConfig&) {}
-void write(const ModelConfig&, nlohmann::ordered_json& json) { json.erase("rms_norm_eps"); }
+void read(const ConfigReader& keys, ModelConfig& c) {
+  read_decoder(keys, c);
+  c.qkv_bias = c.out_bias = keys.flag("attention_bias", false);
+  c.clip_qkv = keys.number("clip_qkv", 0);
+}
+
+void write(const ModelConfig& c, nlohmann::ordered_json& json) {
+  write_decoder(c, json);
+  json.erase("rms_norm_eps");
+  json["attention_bias"] = c.qkv_bias;
+  json["clip_qkv"] = c.clip_qkv > 0 ? nlohmann::ordered_json(c.clip_qkv) : nlohmann::ordered_json();
+}
 
 }  // namespace
 
 extern const Family kOlmo;
-const Family kOlmo = {"olmo", "OlmoForCausalLM", false, {}, fix, read, write};
+const Family kOlmo = {"olmo", "OlmoForCausalLM", false, {"qkv_bias", "out_bias", "clip_qkv"}, {}, fix, read,
+                      write};
 
 }  // namespace lyceum

@@ -13,14 +13,20 @@ namespace {
 
 void fix(ModelConfig& c) { c.qk_norm = AttentionOptions::QkNorm::kFull; }
 
-void read(const nlohmann::json& json, ModelConfig& c) {
-  c.n_experts = json.at("num_experts").get<int64_t>();
-  c.top_k = json.at("num_experts_per_tok").get<int64_t>();
-  c.renormalise = json.value("norm_topk_prob", false);
-  c.balance_coefficient = json.value("router_aux_loss_coef", 0.01);
+void read(const ConfigReader& keys, ModelConfig& c) {
+  read_decoder(keys, c);
+  c.qkv_bias = c.out_bias = keys.flag("attention_bias", false);
+  c.clip_qkv = keys.number("clip_qkv", 0);
+  c.n_experts = keys.count("num_experts");
+  c.top_k = keys.count("num_experts_per_tok");
+  c.renormalise = keys.flag("norm_topk_prob", false);
+  c.balance_coefficient = keys.number("router_aux_loss_coef", 0.01);
 }
 
 void write(const ModelConfig& c, nlohmann::ordered_json& json) {
+  write_decoder(c, json);
+  json["attention_bias"] = c.qkv_bias;
+  json["clip_qkv"] = c.clip_qkv > 0 ? nlohmann::ordered_json(c.clip_qkv) : nlohmann::ordered_json();
   json["num_experts"] = c.n_experts;
   json["num_experts_per_tok"] = c.top_k;
   json["norm_topk_prob"] = c.renormalise;
@@ -31,6 +37,7 @@ void write(const ModelConfig& c, nlohmann::ordered_json& json) {
 }  // namespace
 
 extern const Family kOlmoe;
-const Family kOlmoe = {"olmoe", "OlmoeForCausalLM", true, {}, fix, read, write};
+const Family kOlmoe = {"olmoe", "OlmoeForCausalLM", true, {"qkv_bias", "out_bias", "clip_qkv"}, {}, fix, read,
+                       write};
 
 }  // namespace lyceum

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/threads.h"
 #include "kernels/optimizer.h"
 #include "kernels/rowwise.h"
 #include "models/families.h"
@@ -12,113 +13,100 @@
 namespace lyceum {
 namespace {
 
-std::vector<int64_t> shape_of(const Shape& s, int first = 0) { return {s.dims + first, s.dims + s.rank}; }
+// Where a span's values come from.
+struct Use {
+  const StoredTensor* tensor;
+  FileSpan span;
+};
 
-// A gated pair is one parameter in memory (gate rows first) and two tensors on disk.
-void add_pair(std::vector<FilePiece>& out, Parameter* p, int64_t matrix, const std::string& gate,
-              const std::string& up) {
-  const bool bias = p->shape.rank == 1;
-  const int64_t rows = p->shape[bias ? 0 : p->shape.rank - 2] / 2;
-  std::vector<int64_t> shape = {rows};
-  if (!bias) shape.push_back(p->shape[p->shape.rank - 1]);
-  out.push_back({gate, p, matrix, 0, rows, shape});
-  out.push_back({up, p, matrix, rows, rows, shape});
+float element_of(const StoredTensor& t, int64_t at) {
+  const char* data = reinterpret_cast<const char*>(t.data);
+  if (t.dtype == FileDType::kF32) {
+    float v;
+    std::memcpy(&v, data + 4 * at, 4);
+    return v;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, data + 2 * at, 2);
+  if (t.dtype == FileDType::kBF16) return to_float(bf16{bits});
+  float v;
+  kernels::convert(1, &bits, DType::kF16, &v, DType::kF32);
+  return v;
 }
 
-bool cut(const std::string& name, const char* suffix, std::string* stem) {
-  if (!name.ends_with(suffix)) return false;
-  *stem = name.substr(0, name.size() - std::strlen(suffix));
-  return true;
-}
-
-void read_as_floats(const StoredTensor& t, const std::string& where, std::vector<float>& out) {
-  const int64_t n = static_cast<int64_t>(out.size());
-  switch (t.dtype) {
-    case FileDType::kF32:
-      std::memcpy(out.data(), t.data, out.size() * 4);
-      return;
-    case FileDType::kBF16:
-      kernels::convert(n, t.data, DType::kBF16, out.data(), DType::kF32);
-      return;
-    case FileDType::kF16:
-      kernels::convert(n, t.data, DType::kF16, out.data(), DType::kF32);
-      return;
-    default:
-      fail(ErrorKind::kUnsupported, where.c_str(), "tensor ", t.name, " is ", file_dtype_name(t.dtype),
-           "; known: F32, BF16, F16");
+// One matrix of a span to its place in the matrix of the parameter, [.., width] f32.
+void copy_span(const Use& use, int64_t m, float* matrix, int64_t width) {
+  const FileSpan& s = use.span;
+  const StoredTensor& t = *use.tensor;
+  const DType type = t.dtype == FileDType::kF32    ? DType::kF32
+                     : t.dtype == FileDType::kBF16 ? DType::kBF16
+                                                   : DType::kF16;
+  const char* data = reinterpret_cast<const char*>(t.data);
+  const int64_t size = static_cast<int64_t>(dtype_size(type)), start = s.offset + m * s.matrix_step;
+  const auto run = [&](int64_t n, int64_t from, float* to) {
+    kernels::convert(n, data + from * size, type, to, DType::kF32);
+  };
+  if (s.column_step == 1 && s.row_step == s.columns && s.columns == width)
+    return run(s.rows * s.columns, start, matrix + s.row * width);
+  for (int64_t i = 0; i < s.rows; ++i) {
+    float* to = matrix + (s.row + i) * width + s.column;
+    const int64_t from = start + i * s.row_step;
+    if (s.column_step == 1 && s.columns > 1) {
+      run(s.columns, from, to);
+    } else {
+      for (int64_t j = 0; j < s.columns; ++j) to[j] = element_of(t, from + j * s.column_step);
+    }
   }
 }
 
-// What a fused checkpoint calls a whole parameter: the name in memory is that of transformers 5.
-std::vector<FilePiece> fused_piece(Parameter* p) { return {{p->name, p, -1, 0, 0, shape_of(p->shape)}}; }
-
-std::map<Parameter*, std::vector<FilePiece>> pieces_by_parameter(const Model& model) {
-  std::map<Parameter*, std::vector<FilePiece>> out;
-  for (FilePiece& piece : published_pieces(model)) out[piece.parameter].push_back(std::move(piece));
+// The form in which this file holds the parameters: the published one, experts stacked where they are.
+FileTensors tensors_in(const Model& model, const TensorFiles& files) {
+  std::vector<Parameter*> published;
+  FileTensors stacked;
+  for (Parameter* p : model.parameters()) {
+    std::string found;
+    for (const std::string& name : stacked_names(model.config(), *p))
+      if (found.empty() && files.find(name)) found = name;
+    FileTensors usual = found.empty() ? FileTensors() : published_tensors(model.config(), {p});
+    const bool same = !found.empty() && usual.all().size() == 1 && usual.all()[0].name == found;
+    if (found.empty() || same) published.push_back(p);
+    else stacked.whole(*p, found);
+  }
+  FileTensors out = published_tensors(model.config(), published);
+  for (FileTensor& t : stacked.all()) out.all().push_back(std::move(t));
   return out;
+}
+
+void check_tensor(const FileTensor& wanted, const StoredTensor* t, const std::string& where) {
+  if (!t)
+    fail(ErrorKind::kCorruptData, where.c_str(), "the tensor ", wanted.name, " of shape ",
+         shape_text(wanted.shape), " is missing");
+  check_data(t->shape == wanted.shape, where.c_str(), "tensor ", wanted.name,
+             ": the configuration wants shape ", shape_text(wanted.shape), ", the file has ",
+             shape_text(t->shape));
+  const bool known =
+      t->dtype == FileDType::kF32 || t->dtype == FileDType::kBF16 || t->dtype == FileDType::kF16;
+  if (!known)
+    fail(ErrorKind::kUnsupported, where.c_str(), "tensor ", t->name, " is ", file_dtype_name(t->dtype),
+         "; known: F32, BF16, F16");
 }
 
 }  // namespace
 
-std::vector<FilePiece> published_pieces(const Model& model) {
-  const PieceNames& names = find_family(model.config().family).pieces;
-  std::vector<FilePiece> out;
-  for (Parameter* p : model.parameters()) {
-    std::string stem;
-    if (cut(p->name, ".experts.gate_up_proj", &stem)) {
-      for (int64_t e = 0; e < p->matrices; ++e) {
-        const std::string expert = stem + ".experts." + std::to_string(e) + ".";
-        add_pair(out, p, e, expert + names.gate + ".weight", expert + names.up + ".weight");
-      }
-    } else if (cut(p->name, ".experts.down_proj", &stem)) {
-      for (int64_t e = 0; e < p->matrices; ++e)
-        out.push_back({stem + ".experts." + std::to_string(e) + "." + names.down + ".weight", p, e, 0,
-                       p->shape[1], shape_of(p->shape, 1)});
-    } else if (cut(p->name, ".gate_up_proj.weight", &stem)) {
-      add_pair(out, p, 0, stem + ".gate_proj.weight", stem + ".up_proj.weight");
-    } else if (cut(p->name, ".gate_up_proj.bias", &stem)) {
-      add_pair(out, p, 0, stem + ".gate_proj.bias", stem + ".up_proj.bias");
-    } else {
-      out.push_back({p->name, p, 0, 0, p->shape.rank == 1 ? p->elements() : p->shape[0], shape_of(p->shape)});
-    }
-  }
-  return out;
+FileTensors published_tensors(const Model& model) {
+  return published_tensors(model.config(), model.parameters());
 }
 
 void load_weights(Model& model, const TensorFiles& files) {
   const std::string& where = files.path();
   std::set<std::string> used;
-  const auto fetch = [&](const FilePiece& piece, std::vector<float>& values) {
-    const StoredTensor* t = files.find(piece.name);
-    if (!t)
-      fail(ErrorKind::kCorruptData, where.c_str(), "the tensor ", piece.name, " of shape ",
-           shape_text(piece.shape), " is missing");
-    check_data(t->shape == piece.shape, where.c_str(), "tensor ", piece.name,
-               ": the configuration wants shape ", shape_text(piece.shape), ", the file has ",
-               shape_text(t->shape));
-    used.insert(piece.name);
-    int64_t n = 1;
-    for (int64_t extent : t->shape) n *= extent;
-    values.resize(static_cast<size_t>(n));
-    read_as_floats(*t, where, values);
-  };
-
-  std::vector<float> values, matrix;
-  const auto pieces = pieces_by_parameter(model);
-  for (Parameter* p : model.parameters()) {
-    const int64_t per_matrix = p->elements() / p->matrices;
-    if (p->name.find(".experts.") != std::string::npos && files.find(p->name)) {  // fused
-      fetch(fused_piece(p)[0], values);
-      for (int64_t m = 0; m < p->matrices; ++m) p->write_matrix(m, values.data() + m * per_matrix);
-      continue;
-    }
-    const int64_t row_width = p->shape.rank == 1 ? 1 : p->shape[p->shape.rank - 1];
-    matrix.resize(static_cast<size_t>(per_matrix));
-    for (const FilePiece& piece : pieces.at(p)) {
-      fetch(piece, values);
-      std::memcpy(matrix.data() + piece.row * row_width, values.data(), values.size() * sizeof(float));
-      if ((piece.row + piece.rows) * row_width == per_matrix) p->write_matrix(piece.matrix, matrix.data());
-    }
+  std::map<Parameter*, std::vector<Use>> uses;
+  const FileTensors wanted = tensors_in(model, files);
+  for (const FileTensor& t : wanted.all()) {
+    const StoredTensor* stored = files.find(t.name);
+    check_tensor(t, stored, where);
+    used.insert(t.name);
+    for (const FileSpan& span : t.spans) uses[span.parameter].push_back({stored, span});
   }
   for (const std::string& name : files.names()) {
     const bool harmless =
@@ -126,33 +114,63 @@ void load_weights(Model& model, const TensorFiles& files) {
     check_data(used.count(name) || harmless, where.c_str(), "the tensor ", name, " has no place in a ",
                model.config().family, " model of this configuration");
   }
+  for (Parameter* p : model.parameters()) {
+    const std::vector<Use>& from = uses.at(p);
+    const int64_t per_matrix = p->elements() / p->matrices, width = matrix_columns(*p);
+    parallel_for(p->matrices, [&](int64_t m, int) {
+      std::vector<float> matrix(static_cast<size_t>(per_matrix));
+      for (const Use& use : from)
+        if (m >= use.span.matrix && m < use.span.matrix + use.span.matrices)
+          copy_span(use, m - use.span.matrix, matrix.data(), width);
+      p->write_matrix(m, matrix.data());
+    });
+  }
 }
+
+namespace {
+
+// Hands the values of a tensor to the sink, as f32 or rounded as masters are split (halves up).
+void send(const std::vector<float>& values, FileDType type, const ByteSink& sink) {
+  if (type == FileDType::kF32) return sink(values.data(), values.size() * sizeof(float));
+  std::vector<bf16> rounded(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    int16_t unused;
+    kernels::split_master(values[i], &rounded[i], &unused);
+  }
+  sink(rounded.data(), rounded.size() * sizeof(bf16));
+}
+
+std::vector<float> matrix_of(const Parameter& p, int64_t m) {
+  std::vector<float> values(static_cast<size_t>(p.elements() / p.matrices));
+  p.read_matrix(m, values.data());
+  return values;
+}
+
+// A stack of experts is sent one by one: a tensor is never in memory twice.
+void stream_tensor(const FileTensor& t, FileDType type, const ByteSink& sink) {
+  const int64_t stack = t.shape.size() == 3 ? t.shape[0] : 1,
+                step = t.elements() / std::max<int64_t>(1, stack);
+  for (const FileSpan& s : t.spans)
+    if (stack == 1 || s.matrices != stack || s.matrix_step != step)
+      return send(tensor_values(t, matrix_of), type, sink);
+  for (int64_t m = 0; m < stack; ++m) {
+    FileTensor one{t.name, {t.shape[1], t.shape[2]}, t.spans};
+    for (FileSpan& s : one.spans) s.matrix += m, s.matrices = 1;
+    send(tensor_values(one, matrix_of), type, sink);
+  }
+}
+
+}  // namespace
 
 std::vector<TensorSource> weight_sources(const Model& model, FileDType type) {
   check(type == FileDType::kF32 || type == FileDType::kBF16, "weights", "wanted F32 or BF16, found ",
         file_dtype_name(type));
   std::vector<TensorSource> out;
-  for (const FilePiece& piece : published_pieces(model)) {
+  const FileTensors tensors = published_tensors(model);
+  for (const FileTensor& t : tensors.all()) {
     TensorSource source;
-    source.name = piece.name, source.dtype = type, source.shape = piece.shape;
-    source.stream = [piece, type](const ByteSink& sink) {
-      const Parameter& p = *piece.parameter;
-      std::vector<float> matrix(static_cast<size_t>(p.elements() / p.matrices));
-      p.read_matrix(piece.matrix, matrix.data());
-      const int64_t row_width = p.shape.rank == 1 ? 1 : p.shape[p.shape.rank - 1];
-      const float* begin = matrix.data() + piece.row * row_width;
-      const size_t n = static_cast<size_t>(piece.rows * row_width);
-      if (type == FileDType::kF32) {
-        sink(begin, n * sizeof(float));
-        return;
-      }
-      std::vector<bf16> rounded(n);
-      for (size_t i = 0; i < n; ++i) {  // halves up, as masters are split
-        int16_t unused;
-        kernels::split_master(begin[i], &rounded[i], &unused);
-      }
-      sink(rounded.data(), n * sizeof(bf16));
-    };
+    source.name = t.name, source.dtype = type, source.shape = t.shape;
+    source.stream = [t, type](const ByteSink& sink) { stream_tensor(t, type, sink); };
     out.push_back(std::move(source));
   }
   return out;

@@ -2,21 +2,13 @@
 #pragma once
 
 #include "formats/tensor_files.h"
+#include "models/file_tensors.h"
 #include "models/model.h"
 
 namespace lyceum {
 
-// One tensor of a file and where it lives in memory: rows [row, row + rows) of matrix `matrix` of a
-// parameter.
-struct FilePiece {
-  std::string name;
-  Parameter* parameter;
-  int64_t matrix, row, rows;
-  std::vector<int64_t> shape;  // on disk
-};
-
-// The published form: experts one by one ("experts.3.gate_proj.weight"), which every tool reads.
-std::vector<FilePiece> published_pieces(const Model& model);
+// The published form of all parameters of a model.
+FileTensors published_tensors(const Model& model);
 
 // Reads every parameter; f32, bf16 or f16 on disk, per-expert or fused. Throws one line naming file and
 // tensor for a missing, extra or misshapen tensor.

@@ -10,7 +10,7 @@ Attention::Attention(const AttentionOptions& o, const std::string& prefix, Param
   check(o.n_heads > 0 && o.n_kv_heads > 0 && o.n_heads % o.n_kv_heads == 0, "attention", o.n_heads,
         " heads do not divide into ", o.n_kv_heads, " key-value heads");
   const int64_t q_width = o.n_heads * o.d_head, kv_width = o.n_kv_heads * o.d_head;
-  frequencies_ = inverse_frequencies(o.rope, o.rope.rotary ? o.rope.rotary : o.d_head);
+  frequencies_ = inverse_frequencies(o.rope, rotary_width(o.rope, o.d_head));
   q_ = parameters.matrix(prefix + ".q_proj.weight", {q_width, o.d_model});
   k_ = parameters.matrix(prefix + ".k_proj.weight", {kv_width, o.d_model});
   v_ = parameters.matrix(prefix + ".v_proj.weight", {kv_width, o.d_model});
@@ -41,8 +41,12 @@ Tensor Attention::forward(Context& c, const Tensor& x, int64_t layer) const {
     const float bound = static_cast<float>(o.clip_qkv);
     q = ops::clamp(tape, q, bound), k = ops::clamp(tape, k, bound), v = ops::clamp(tape, v, bound);
   }
-  ops::RopeSpec rope{o.n_heads,          o.d_head, o.rope.rotary ? o.rope.rotary : o.d_head,
-                     o.rope.interleaved, 1,        frequencies_.data()};
+  ops::RopeSpec rope{o.n_heads,
+                     o.d_head,
+                     rotary_width(o.rope, o.d_head),
+                     o.rope.interleaved,
+                     rope_amplitude(o.rope),
+                     frequencies_.data()};
   q = ops::rope(tape, q, rope, c.batch.positions);
   rope.n_heads = o.n_kv_heads;
   k = ops::rope(tape, k, rope, c.batch.positions);

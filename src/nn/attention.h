@@ -22,12 +22,18 @@ struct AttentionOptions {
   RopeOptions rope;
 };
 
-class Attention {
+// What the blocks of a decoder ask: x [tokens, d_model] -> [tokens, d_model]
+class AttentionLayer {
+ public:
+  virtual ~AttentionLayer() = default;
+  virtual Tensor forward(Context& context, const Tensor& x, int64_t layer) const = 0;
+};
+
+class Attention : public AttentionLayer {
  public:
   // Parameters are named <prefix>.q_proj.weight and so on.
   Attention(const AttentionOptions& options, const std::string& prefix, ParameterList& parameters);
-  // x [tokens, d_model] -> [tokens, d_model]
-  Tensor forward(Context& context, const Tensor& x, int64_t layer) const;
+  Tensor forward(Context& context, const Tensor& x, int64_t layer) const override;
 
  private:
   Tensor normed(Context& context, const Tensor& x, Parameter* weight, int64_t heads) const;

@@ -91,8 +91,7 @@ void step_gradient(const Model& model, const StepOptions& o, int64_t step, std::
     BalanceLosses& balance = s.losses;
     model.forward(context, out, o.recompute);
     balance_losses(tape, out.routings, o.balance, share, balance);
-    const ops::CrossEntropy ce =
-        ops::linear_cross_entropy(tape, out.hidden, model.head(), 1, b.targets, b.weights, 0);
+    const ops::CrossEntropy ce = model.cross_entropy(tape, out.hidden, b.targets, b.weights);
     s.loss += ce.loss, s.balance += share * balance.balance, s.z += share * balance.z;
     collect(out.routings, balance, share, s.layers);
     out.routings.clear(), out.hidden = Tensor();

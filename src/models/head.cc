@@ -1,0 +1,30 @@
+// The output matrix of a model: what the trainer, the evaluation and the sampler ask of it.
+#include "kernels/head.h"
+
+#include "models/model.h"
+
+namespace lyceum {
+
+Tensor Model::logits(Tape& tape, const Tensor& hidden) const {
+  return ops::linear(tape, hidden, *head_, nullptr, DType::kF32);
+}
+
+ops::LogProb Model::log_prob(Tape& tape, const Tensor& hidden, const std::vector<int32_t>& targets) const {
+  return ops::linear_log_prob(tape, hidden, *head_, 1, targets);
+}
+
+std::vector<int32_t> Model::best_ids(const Tensor& hidden) const {
+  const size_t n = static_cast<size_t>(hidden.rows());
+  std::vector<int32_t> targets(n, -1), best(n);
+  std::vector<float> log_prob(n), logsumexp(n);
+  kernels::linear_log_prob(hidden.rows(), hidden.as_rows(), head_->weights(), 1, targets.data(),
+                           log_prob.data(), logsumexp.data(), best.data());
+  return best;
+}
+
+ops::CrossEntropy Model::cross_entropy(Tape& tape, const Tensor& hidden, const std::vector<int32_t>& targets,
+                                       const std::vector<float>& weights, float z_weight) const {
+  return ops::linear_cross_entropy(tape, hidden, *head_, 1, targets, weights, z_weight);
+}
+
+}  // namespace lyceum
