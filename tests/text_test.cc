@@ -286,7 +286,7 @@ TEST(Tokenizers, RefuseBadFilesWithOneLineThatNamesThePlace) {
       {with("/model/unk_token", "<nowhere>"), "<nowhere>"},
       {with("/pre_tokenizer/type", "Sorcery"), "Sorcery"},
       {with("/normalizer", {{"type", "NFX"}}), "NFX"},
-      {with("/decoder", {{"type", "CTC"}}), "CTC"},
+      {with("/decoder", {{"type", "CTCX"}}), "CTCX"},
       {with("/post_processor", {{"type", "Magic"}}), "Magic"},
       {with("/pre_tokenizer",
             {{"type", "Split"}, {"pattern", {{"Regex", "(a"}}}, {"behavior", "Isolated"}, {"invert", false}}),

@@ -1,22 +1,32 @@
 #!/usr/bin/env python3
-"""Holds our tokenizer against Hugging Face `tokenizers`: ids, texts decoded from ids, streams.
+"""Holds our tokenizers against Hugging Face `tokenizers` and `sentencepiece`: ids, decoded texts, streams.
 
-Usage: tools/check_tokenizers.py TOKENIZER.json [FILE...] [--peer build/lyceum_text_peer] [--rounds N]
-Texts: every file (JSONL by its lines and as a whole), a list of adversarial ones, N rounds of random ones.
-Prints one line per group and ends with 1 at the first difference. Without `tokenizers` it says so and ends with 0.
+Usage: tools/check_tokenizers.py build/lyceum_text_peer [TOKENIZER...] [--files FILE...] [--rounds N]
+TOKENIZER: a tokenizer.json or a SentencePiece model. Without one, small tokenizers of every kind are trained with the
+two libraries, and those of ../shared/data are taken where they are. Texts: a list of adversarial ones, N rounds of
+random ones, every file (JSONL and text by lines and as a whole).
+Prints one line per group; exit code 1 if any differed, 77 without the libraries.
 """
 import argparse
+import glob
 import gzip
+import os
 import random
+import re
 import struct
 import subprocess
 import sys
+import tempfile
 
 try:
-    from tokenizers import Tokenizer
-except ImportError:
-    print("check_tokenizers: Python's tokenizers is not installed; nothing was compared")
-    sys.exit(0)
+    import sentencepiece
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+except ImportError as e:
+    print(f"check_tokenizers: {e.name} is not installed; nothing was compared")
+    sys.exit(77)
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+DATA = os.path.join(ROOT, "..", "shared", "data")
 
 
 class Peer:
@@ -57,9 +67,8 @@ ADVERSARIAL = [
 ]
 
 
-def random_texts(rounds, tokenizer):
+def random_texts(rounds, vocab):
     rng = random.Random(7)
-    vocab = list(tokenizer.get_vocab())
     for i in range(rounds):
         n = rng.choice([3, 10, 40, 200, 3000])
         kind = i % 7
@@ -92,48 +101,217 @@ def file_texts(path):
         yield from data.splitlines()
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("tokenizer")
-    parser.add_argument("files", nargs="*")
-    parser.add_argument("--peer", default="build/lyceum_text_peer")
-    parser.add_argument("--rounds", type=int, default=1500)
-    args = parser.parse_args()
-    theirs = Tokenizer.from_file(args.tokenizer)
-    theirs.no_truncation()
-    theirs.no_padding()
-    ours = Peer(args.peer, args.tokenizer)
+class HuggingFace:
+    def __init__(self, path):
+        self.t = Tokenizer.from_file(path)
+        self.t.no_truncation()
+        self.t.no_padding()
+        self.special = {i for i, t in self.t.get_added_tokens_decoder().items() if t.special}
+        self.vocab = list(self.t.get_vocab())
 
-    def compare(name, texts):
-        n = n_bytes = 0
-        for data in texts:
-            text = data.decode(errors="replace")
-            for special, allow in ((1, 1), (0, 0)):
-                theirs.encode_special_tokens = not allow
-                want = theirs.encode(text, add_special_tokens=bool(special)).ids
-                got = ours.encode(data, special, allow)
-                if got != want:
-                    at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
-                    print(f"{name}: ids differ at {at} of {len(want)} (special {special}, allow {allow}): "
-                          f"ours {got[at:at + 8]}, theirs {want[at:at + 8]}, behind "
-                          f"{theirs.decode(want[max(0, at - 8):at])!r}, text {data[:200]!r}")
-                    return False
-            for skip in (0, 1):
-                wanted = theirs.decode(want, skip_special_tokens=bool(skip))
+    def encode(self, text, special, allow):
+        """None where theirs lets text become a control token, which ours never does."""
+        self.t.encode_special_tokens = not allow
+        try:
+            ids = self.t.encode(text, add_special_tokens=bool(special)).ids
+        except Exception:  # no piece for a character, and no unknown token
+            return None
+        return None if not allow and self.special & set(ids) else ids
+
+    def decode(self, ids, skip):
+        # by our own hand: theirs keeps special tokens that its normaliser changes
+        return self.t.decode([i for i in ids if not skip or i not in self.special], skip_special_tokens=False)
+
+
+class SentencePiece:
+    """The library; with `added`, texts are first split at these, as Hugging Face's classes do."""
+
+    def __init__(self, path, added=None):
+        self.m = sentencepiece.SentencePieceProcessor(path)
+        self.vocab = [self.m.id_to_piece(i) for i in range(self.m.vocab_size())]
+        self.added = added or {p: i for i, p in enumerate(self.vocab) if self.m.is_control(i) or self.m.is_unknown(i)}
+        self.split = re.compile("(" + "|".join(re.escape(t) for t in sorted(self.added, key=len, reverse=True)) + ")")
+
+    def encode(self, text, special, allow):
+        if special:
+            return None
+        if not allow:
+            ids = self.m.encode(text)
+            return None if set(self.added.values()) & set(ids) - {self.m.unk_id()} else ids
+        return [i for part in self.split.split(text) if part
+                for i in ([self.added[part]] if part in self.added else self.m.encode(part))]
+
+    def decode(self, ids, skip):
+        if max(ids, default=0) >= self.m.vocab_size() or set(ids) & (set(self.added.values()) - {self.m.unk_id()}):
+            return None  # control tokens are the business of the classes around it
+        return None if skip and self.m.unk_id() in ids else self.m.decode(ids)
+
+
+def compare(name, ours, theirs, texts):
+    n = n_bytes = 0
+    for data in texts:
+        text = data.decode(errors="replace")
+        for special, allow in ((1, 1), (0, 1), (0, 0)):
+            want = theirs.encode(text, special, allow)
+            if want is None:
+                continue
+            got = ours.encode(data, special, allow)
+            if got != want:
+                at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
+                print(f"{name}: ids differ at {at} of {len(want)} (special {special}, allow {allow}): "
+                      f"ours {got[at:at + 8]}, theirs {want[at:at + 8]}, text {data[:200]!r}")
+                return False
+            for skip in (0, 1) if special or not allow else ():
+                wanted = theirs.decode(want, skip)
+                if wanted is None:
+                    continue
                 for stream in (False, True):
                     got = ours.decode(want, skip, stream)
                     if got != wanted and not (stream and "\ufffd" in wanted):
                         print(f"{name}: {'stream' if stream else 'text'} differs (skip {skip}): ours {got[:200]!r}, "
                               f"theirs {wanted[:200]!r}")
                         return False
-            n, n_bytes = n + 1, n_bytes + len(data)
-        print(f"{name}: {n} texts, {n_bytes} bytes, the same")
-        return True
+        n, n_bytes = n + 1, n_bytes + len(data)
+    print(f"{name}: {n} texts, {n_bytes} bytes, the same")
+    return True
 
-    good = compare("adversarial", (t.encode() for t in ADVERSARIAL))
-    good &= compare("random", random_texts(args.rounds, theirs))
-    for path in args.files:
-        good &= compare(path, file_texts(path))
+
+def train_sentencepiece(folder, corpus):
+    """Models of both kinds with every switch that changes how text becomes ids."""
+    kinds = {
+        "unigram": {}, "unigram_bytes": {"byte_fallback": True}, "unigram_whole": {"split_by_whitespace": False},
+        "unigram_plain": {"normalization_rule_name": "identity", "add_dummy_prefix": False, "remove_extra_whitespaces": False},
+        "unigram_user": {"user_defined_symbols": ["<user>", "expert", "\u3002"], "control_symbols": ["<ctl>"]},
+        "unigram_suffix": {"treat_whitespace_as_suffix": True}, "unigram_fold": {"normalization_rule_name": "nmt_nfkc_cf"},
+        "bpe": {"model_type": "bpe"}, "bpe_bytes": {"model_type": "bpe", "byte_fallback": True, "split_digits": True,
+                                                    "normalization_rule_name": "identity", "remove_extra_whitespaces": False},
+        "bpe_user": {"model_type": "bpe", "user_defined_symbols": ["<user>", "exp", "router's"]},
+        "bpe_whole": {"model_type": "bpe", "split_by_whitespace": False},
+    }
+    for name, options in kinds.items():
+        prefix = os.path.join(folder, "sp_" + name)
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(corpus.splitlines()), model_prefix=prefix, hard_vocab_limit=False, minloglevel=2,
+            character_coverage=0.99, num_threads=1, **{"vocab_size": 700, **options})
+        yield prefix + ".model"
+
+
+def train_hugging_face(folder, corpus):
+    def made(name, tokenizer):
+        path = os.path.join(folder, name + ".json")
+        tokenizer.save(path)
+        return path
+
+    charsmap = next(t for t in train_sentencepiece(folder, corpus))
+    rules = normalizers.Precompiled(sentencepiece_rules(charsmap))
+    special = ["<pad>", "</s>", "<unk>", "<x_0>"]
+    metaspace = {"plain": pre_tokenizers.Metaspace(), "first": pre_tokenizers.Metaspace(prepend_scheme="first"),
+                 "never": pre_tokenizers.Metaspace(prepend_scheme="never", split=False),
+                 "t5": pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]),
+                 "scripts": pre_tokenizers.Sequence([pre_tokenizers.UnicodeScripts(), pre_tokenizers.Metaspace()])}
+    for name, pre in metaspace.items():
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC()]) if name == "first" else rules
+        tokenizer.pre_tokenizer = pre
+        trainer = trainers.UnigramTrainer(vocab_size=600, special_tokens=special, unk_token="<unk>", show_progress=False)
+        tokenizer.train_from_iterator(corpus.splitlines(), trainer)
+        tokenizer.decoder = decoders.Metaspace()
+        tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+        yield made("unigram_" + name, tokenizer)
+    for name, options in {"uncased": {}, "cased": {"lowercase": False}, "raw": {"clean_text": False, "lowercase": False},
+                          "accents": {"strip_accents": False}, "no_han": {"handle_chinese_chars": False}}.items():
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=12 if name == "raw" else 100))
+        tokenizer.normalizer = normalizers.BertNormalizer(**options)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(vocab_size=500, show_progress=False, limit_alphabet=70,
+                                            special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+        tokenizer.train_from_iterator(corpus.splitlines(), trainer)
+        tokenizer.decoder = decoders.WordPiece(cleanup=name != "raw")
+        tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+        yield made("wordpiece_" + name, tokenizer)
+    tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.UnicodeScripts(), pre_tokenizers.Whitespace()])
+    tokenizer.train_from_iterator(corpus.splitlines(), trainers.WordLevelTrainer(vocab_size=300, special_tokens=special,
+                                                                               show_progress=False))
+    tokenizer.decoder = decoders.CTC()
+    yield made("words", tokenizer)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.ByteLevel()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("\u0120", "merged_with_next")
+    tokenizer.train_from_iterator(corpus.splitlines(), trainers.BpeTrainer(
+        vocab_size=500, special_tokens=special, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    tokenizer.decoder = decoders.ByteLevel()
+    yield made("bytes_as_text", tokenizer)
+
+
+def sentencepiece_rules(path):
+    """precompiled_charsmap of a model: field 2 of message 3, found without the library's protobuf classes."""
+    def fields(data):
+        at = 0
+        def number():
+            nonlocal at
+            value = shift = 0
+            while True:
+                byte = data[at]
+                at += 1
+                value |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    return value
+        while at < len(data):
+            key = number()
+            if key & 7 == 2:
+                n = number()
+                yield key >> 3, data[at:at + n]
+                at += n
+            elif key & 7 == 0:
+                yield key >> 3, number()
+            else:
+                at += 8 if key & 7 == 1 else 4
+    model = dict(fields(open(path, "rb").read()))
+    return dict(fields(model[3]))[2]
+
+
+YUAN = ("<eod> <sep> <pad> <mask> <predict> <FIM_SUFFIX> <FIM_PREFIX> <FIM_MIDDLE> <commit_before> <commit_msg> "
+        "<commit_after> <jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <empty_output>").split()
+
+
+def open_theirs(path):
+    if path.endswith(".json"):
+        return HuggingFace(path)
+    theirs = SentencePiece(path)
+    if "<eod>" in theirs.vocab:  # Yuan: its loader adds these, in this order
+        for token in YUAN:
+            theirs.added[token] = theirs.vocab.index(token) if token in theirs.vocab else 134953 + len(
+                [t for t in theirs.added.values() if t >= 134953])
+        theirs = SentencePiece(path, theirs.added)
+    return theirs
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("peer")
+    parser.add_argument("tokenizers", nargs="*")
+    parser.add_argument("--files", nargs="*", default=[])
+    parser.add_argument("--rounds", type=int, default=200)
+    args = parser.parse_args()
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        paths, files = list(args.tokenizers), list(args.files)
+        if not paths:
+            corpus = open(os.path.join(ROOT, "tests", "text", "corpus.txt"), newline="").read()
+            paths = list(train_sentencepiece(folder, corpus)) + list(train_hugging_face(folder, corpus))
+            paths += sorted(glob.glob(DATA + "/tokenizers/*.json") + glob.glob(DATA + "/tokenizers/*/*.model"))
+            files = files or glob.glob(DATA + "/text/*.txt")
+        for path in paths:
+            theirs, ours = open_theirs(path), Peer(args.peer, path)
+            name = os.path.basename(os.path.dirname(path)) if path.endswith("tokenizer.model") else os.path.basename(path)
+            good &= compare(name + " adversarial", ours, theirs, (t.encode() for t in ADVERSARIAL))
+            good &= compare(name + " random", ours, theirs, random_texts(args.rounds, theirs.vocab))
+            for file in files:
+                good &= compare(name + " " + os.path.basename(file), ours, theirs, file_texts(file))
+            ours.process.stdin.close()
+            ours.process.wait()
     sys.exit(0 if good else 1)
 
 

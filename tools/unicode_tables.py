@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Writes src/text/unicode_tables.inc: what the tokenizer engine must know of every code point.
+"""Writes src/text/unicode_tables.inc and src/text/unicode_scripts.inc: what the tokenizer engine must know of every
+code point.
 
 The oracle is Hugging Face `tokenizers`, whose ids ours must equal: its regular expressions (Oniguruma,
 Rust's regex) and its normaliser know different versions of Unicode, and both differ from the libraries of the
 system. Perl says which code points its normaliser's Unicode 9.0 had assigned; the others pass unchanged.
-Usage: tools/unicode_tables.py > src/text/unicode_tables.inc      (needs tokenizers and perl; a minute)
+Usage: tools/unicode_tables.py src/text      (needs tokenizers and perl; a minute)
 """
+import os
 import subprocess
+import sys
 import unicodedata
 
 from tokenizers import Regex, normalizers, pre_tokenizers
 
-LETTER, NUMBER, SPACE, WORD, MARK, PUNCTUATION, NFC_ACTIVE, OPAQUE, NUMERIC = (1 << i for i in range(9))
+LETTER, NUMBER, SPACE, WORD, MARK, PUNCTUATION, NFC_ACTIVE, OPAQUE, NUMERIC, CLEANED, ACCENT = (1 << i for i in range(11))
 POINTS = [cp for cp in range(0x110000) if not 0xD800 <= cp < 0xE000]
 
 
@@ -48,6 +51,47 @@ def opaque():
     return {int(line) for line in out.split()}
 
 
+def removed(normalizer):
+    """Code points that the normaliser drops from between two letters."""
+    return {cp for cp in POINTS if normalizer.normalize_str("a" + chr(cp) + "b") == "ab"}
+
+
+def bert(**chosen):
+    options = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+    return normalizers.BertNormalizer(**{**options, **chosen})
+
+
+def scripts():
+    """Ranges of code points and the number of their script; 0 for those of none ("Any")."""
+    split = pre_tokenizers.UnicodeScripts().pre_tokenize_str
+    examples, out = [], []
+    for cp in POINTS:
+        c = chr(cp)
+        if not split(c):  # "Any": belongs to what stands before it
+            continue
+        if out and out[-1][1] == cp - 1 and len(split(chr(cp - 1) + c)) == 1:
+            out[-1][1] = cp
+            continue
+        number = next((i for i, e in enumerate(examples) if len(split(e + c)) == 1), len(examples))
+        if number == len(examples):
+            examples.append(c)
+        out.append([cp, cp, number + 1])
+    return out
+
+
+def write(path, title, ranges):
+    with open(path, "w") as f:
+        print(title, file=f)
+        line = ""
+        for first, last, bits in ranges:
+            text = f"{{{first:#x}, {last:#x}, {bits}}}, "
+            if len(line) + len(text) > 110:
+                print(line.rstrip(), file=f)
+                line = ""
+            line += text
+        print(line.rstrip(), file=f)
+
+
 def main():
     unassigned = opaque()
     sets = {
@@ -59,6 +103,8 @@ def main():
         PUNCTUATION: splits(pre_tokenizers.Punctuation()),
         NFC_ACTIVE: nfc_active() - unassigned,
         OPAQUE: unassigned,
+        CLEANED: removed(bert(clean_text=True)),
+        ACCENT: removed(bert(strip_accents=True)),
         NUMERIC: splits(pre_tokenizers.Digits(False)),  # Rust's char::is_numeric, of a later Unicode than Oniguruma
     }
     ranges = []
@@ -68,15 +114,12 @@ def main():
             ranges[-1][1] = cp
         elif bits:
             ranges.append([cp, cp, bits])
-    print("// Made by tools/unicode_tables.py: {first, last, bits of CharClass}. Code points that are absent have none.")
-    line = ""
-    for first, last, bits in ranges:
-        text = f"{{{first:#x}, {last:#x}, {bits}}}, "
-        if len(line) + len(text) > 110:
-            print(line.rstrip())
-            line = ""
-        line += text
-    print(line.rstrip())
+    write(os.path.join(sys.argv[1], "unicode_tables.inc"),
+          "// Made by tools/unicode_tables.py: {first, last, bits of CharClass}. Code points that are absent have none.",
+          ranges)
+    write(os.path.join(sys.argv[1], "unicode_scripts.inc"),
+          "// Made by tools/unicode_tables.py: {first, last, script}. Code points that are absent join every script.",
+          scripts())
 
 
 main()

@@ -31,6 +31,12 @@ class AddedTokenMatcher {
   // `content[i]` is what is looked for and `tokens[i]` whose it is; both stay with the caller.
   void add(std::string_view content, const AddedToken* token);
   bool empty() const { return nodes_.empty(); }
+  // Bytes of the longest content that `text` begins with, or 0.
+  size_t longest_prefix(std::string_view text) const {
+    size_t length = 0;
+    if (!nodes_.empty()) longest(text.data(), text.data() + text.size(), &length);
+    return length;
+  }
   // Appends the segments of `text`, which cover it except for what strip rules take. Special tokens stay text
   // unless `allow_special`.
   void split(std::string_view text, bool allow_special, std::vector<TextSegment>& out) const;

@@ -8,68 +8,38 @@
 #include <unordered_map>
 
 #include "base/error.h"
-#include "base/random.h"
+#include "text/bpe_merges.h"
+#include "text/marker.h"
 #include "text/unicode.h"
 #include "text/word_cache.h"
 
 namespace lyceum {
 namespace {
 
-constexpr uint32_t kNoRank = ~0u;
-constexpr const char* kMarker = "\xe2\x96\x81";  // U+2581, the space of SentencePiece
-
-// (left, right) -> rank. One 64-bit word per merge, 21 + 21 + 22 bits, in an open table at most half full.
-class PairTable {
- public:
-  void build(const std::vector<std::array<int32_t, 2>>& pairs) {
-    int bits = 4;
-    while ((size_t{1} << bits) < pairs.size() * 2) ++bits;
-    shift_ = 64 - bits;
-    slots_.assign(size_t{1} << bits, kEmpty);
-    for (size_t rank = 0; rank < pairs.size(); ++rank) {
-      const uint64_t key = make_key(pairs[rank][0], pairs[rank][1]);
-      uint64_t& slot = slots_[probe(key)];
-      slot = key << 22 | rank;  // of equal pairs the last counts
-    }
-  }
-  uint32_t rank(int32_t left, int32_t right) const {
-    const uint64_t slot = slots_[probe(make_key(left, right))];
-    return slot == kEmpty ? kNoRank : static_cast<uint32_t>(slot & 0x3fffff);
-  }
-
- private:
-  static constexpr uint64_t kEmpty = ~uint64_t{0};
-  static uint64_t make_key(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(left) << 21 | static_cast<uint32_t>(right);
-  }
-  size_t probe(uint64_t key) const {
-    size_t i = (key * 0x9e3779b97f4a7c15ull) >> shift_;
-    while (slots_[i] != kEmpty && slots_[i] >> 22 != key) i = (i + 1) & (slots_.size() - 1);
-    return i;
-  }
-  std::vector<uint64_t> slots_;
-  int shift_ = 60;
-};
+constexpr uint32_t kNever = ~0u;
 
 struct BpeScratch : ModelScratch {
   WordCache cache;
   std::vector<int32_t> ids;
-  std::vector<uint32_t> ranks;          // short words: rank of (i, i + 1)
+  std::vector<BpeMerge> merges;         // short words: of (i, i + 1)
   std::vector<int32_t> previous, next;  // long words: a list through the symbols
-  std::vector<uint64_t> heap;           // rank << 32 | position
+  std::vector<uint64_t> heap;           // order << 32 | position
 };
 
-class Bpe : public Model {
+class Bpe : public TokenModel {
  public:
   explicit Bpe(BpeSpec spec) : spec_(std::move(spec)) {
     read_vocab();
-    read_merges();
-    if (!spec_.unk_token.empty()) unk_ = require(spec_.unk_token, "unk_token");
     find_symbols();
+    if (spec_.scores.empty()) read_merges();
+    else read_scores();
+    merges_.build();
+    if (!spec_.unk_token.empty()) unk_ = require(spec_.unk_token, "unk_token");
     decorated_ = !spec_.continuing_prefix.empty() || !spec_.word_suffix.empty();
     cut_at_marker_ = !spec_.byte_level && !decorated_ && !spec_.ignore_merges && marker_never_joined();
     spec_.vocab = {};
     spec_.merges = {};
+    spec_.scores = {};
   }
 
   std::unique_ptr<ModelScratch> make_scratch() const override { return std::make_unique<BpeScratch>(); }
@@ -87,9 +57,7 @@ class Bpe : public Model {
   // No merge joins anything to a marker behind it, so words that begin with a run of markers are independent.
   size_t find_cut(std::string_view word, size_t from) const override {
     if (!cut_at_marker_) return word.size();
-    for (size_t i = word.find(kMarker, from); i != std::string_view::npos; i = word.find(kMarker, i + 3))
-      if (i > 0 && !word.substr(0, i).ends_with(kMarker)) return i;
-    return word.size();
+    return find_marker_cut(word, from);
   }
 
  private:
@@ -100,6 +68,7 @@ class Bpe : public Model {
       to_symbols(word, scratch.ids);
       if (scratch.ids.size() <= 32) merge_short(scratch);
       else merge_long(scratch);
+      if (!nameless_.empty()) replace_nameless(scratch.ids);
     }
     scratch.cache.insert(word, scratch.ids);
     out.insert(out.end(), scratch.ids.begin(), scratch.ids.end());
@@ -116,26 +85,26 @@ class Bpe : public Model {
   void merge_short(BpeScratch& s) const {
     int32_t* ids = s.ids.data();
     size_t n = s.ids.size();
-    s.ranks.resize(n + 1);
-    uint32_t* ranks = s.ranks.data();
-    for (size_t i = 0; i + 1 < n; ++i) ranks[i] = pairs_.rank(ids[i], ids[i + 1]);
+    s.merges.resize(n + 1);
+    BpeMerge* merges = s.merges.data();
+    for (size_t i = 0; i + 1 < n; ++i) merges[i] = merges_.find(ids[i], ids[i + 1]);
     while (n > 1) {
       size_t best = 0;
       for (size_t i = 1; i + 1 < n; ++i)
-        if (ranks[i] < ranks[best]) best = i;
-      if (ranks[best] == kNoRank) break;
-      ids[best] = merged_[ranks[best]];
+        if (merges[i].order < merges[best].order) best = i;
+      if (merges[best].order == kNever) break;
+      ids[best] = merges[best].id;
       --n;
       std::memmove(ids + best + 1, ids + best + 2, (n - best - 1) * sizeof *ids);
-      std::memmove(ranks + best, ranks + best + 1, (n - best) * sizeof *ranks);
-      if (best + 1 < n) ranks[best] = pairs_.rank(ids[best], ids[best + 1]);
-      if (best > 0) ranks[best - 1] = pairs_.rank(ids[best - 1], ids[best]);
+      std::memmove(merges + best, merges + best + 1, (n - best) * sizeof *merges);
+      if (best + 1 < n) merges[best] = merges_.find(ids[best], ids[best + 1]);
+      if (best > 0) merges[best - 1] = merges_.find(ids[best - 1], ids[best]);
     }
     s.ids.resize(n);
   }
 
-  // O(n log n): a heap of candidates by rank and position; one is stale when its pair is no longer the one
-  // that has its rank.
+  // O(n log n): a heap of candidates by order and position; one is stale when its place has no pair of that
+  // order any more.
   void merge_long(BpeScratch& s) const {
     const size_t n = s.ids.size();
     check(n < (size_t{1} << 31), "tokenizer", "wanted words below 2^31 symbols, found one of ", n);
@@ -143,9 +112,9 @@ class Bpe : public Model {
     s.next.resize(n);
     s.heap.clear();
     const auto push = [&](size_t i, bool sift) {
-      const uint32_t rank = pairs_.rank(s.ids[i], s.ids[s.next[i]]);
-      if (rank == kNoRank) return;
-      s.heap.push_back(static_cast<uint64_t>(rank) << 32 | i);
+      const BpeMerge merge = merges_.find(s.ids[i], s.ids[s.next[i]]);
+      if (merge.order == kNever) return;
+      s.heap.push_back(static_cast<uint64_t>(merge.order) << 32 | i);
       if (sift) std::push_heap(s.heap.begin(), s.heap.end(), std::greater<>());
     };
     for (size_t i = 0; i < n; ++i) {
@@ -156,13 +125,14 @@ class Bpe : public Model {
     std::make_heap(s.heap.begin(), s.heap.end(), std::greater<>());
     while (!s.heap.empty()) {
       std::pop_heap(s.heap.begin(), s.heap.end(), std::greater<>());
-      const auto rank = static_cast<uint32_t>(s.heap.back() >> 32);
+      const auto order = static_cast<uint32_t>(s.heap.back() >> 32);
       const auto i = static_cast<size_t>(s.heap.back() & 0xffffffffu);
       s.heap.pop_back();
       if (s.ids[i] < 0 || s.next[i] < 0) continue;
       const auto right = static_cast<size_t>(s.next[i]);
-      if (pairs_.rank(s.ids[i], s.ids[right]) != rank) continue;
-      s.ids[i] = merged_[rank];
+      const BpeMerge merge = merges_.find(s.ids[i], s.ids[right]);
+      if (merge.order != order) continue;
+      s.ids[i] = merge.id;
       s.ids[right] = -1;
       s.next[i] = s.next[right];
       if (s.next[i] >= 0) {
@@ -194,6 +164,23 @@ class Bpe : public Model {
       }
     }
     if (pending) ids.push_back(unk_);
+  }
+
+  // What is left of characters that no piece is made of alone: bytes or the unknown token.
+  void replace_nameless(std::vector<int32_t>& ids) const {
+    std::vector<int32_t> out;
+    bool after_unk = false;
+    for (const int32_t id : ids) {
+      if (static_cast<size_t>(id) < first_nameless_) {
+        if (!(id == unk_ && after_unk && spec_.fuse_unk)) out.push_back(id);
+        after_unk = id == unk_;
+        continue;
+      }
+      const bool bytes = fall_back(nameless_[static_cast<size_t>(id) - first_nameless_], out);
+      if (!bytes && unk_ >= 0 && !(after_unk && spec_.fuse_unk)) out.push_back(unk_);
+      after_unk = !bytes;
+    }
+    ids = std::move(out);
   }
 
   int32_t symbol(std::string_view word, size_t i, size_t bytes) const {
@@ -252,21 +239,48 @@ class Bpe : public Model {
     }
   }
 
+  // The order of a merge is its place in the list.
   void read_merges() {
-    check_data(spec_.merges.size() < (size_t{1} << 22), "tokenizer model",
-               "merges: wanted fewer than 4194304, found ", spec_.merges.size());
-    std::vector<std::array<int32_t, 2>> pairs;
+    uint32_t order = 0;
     const size_t prefix = spec_.continuing_prefix.size();
     for (const auto& [left, right] : spec_.merges) {
       check_data(right.size() >= prefix, "tokenizer model", "merges: \"", right, "\" lacks the prefix ",
                  spec_.continuing_prefix);
-      const std::array<int32_t, 2> pair = {require(left, "merges"), require(right, "merges")};
+      const int32_t left_id = require(left, "merges"), right_id = require(right, "merges");
       const int32_t id = require(left + right.substr(prefix), "merges");
       if (is_control(id)) continue;  // text must not become a control token
-      pairs.push_back(pair);
-      merged_.push_back(id);
+      merges_.add(left_id, right_id, {order++, id});
     }
-    pairs_.build(pairs);
+  }
+
+  // SentencePiece has no list: any two symbols are joined whose text together is a piece, the one with the
+  // highest score first, of equal ones the leftmost.
+  void read_scores() {
+    std::vector<float> scores = spec_.scores;
+    std::sort(scores.begin(), scores.end(), std::greater<>());
+    scores.erase(std::unique(scores.begin(), scores.end()), scores.end());
+    for (const auto& [piece, id] : spec_.vocab) {
+      if (is_control(id) || piece.empty()) continue;
+      const auto order = static_cast<uint32_t>(
+          std::lower_bound(scores.begin(), scores.end(), spec_.scores[id], std::greater<>()) -
+          scores.begin());
+      for (size_t cut = char_length(piece[0]); cut < piece.size(); cut += char_length(piece[cut])) {
+        const int32_t left = text_symbol(piece.substr(0, cut)), right = text_symbol(piece.substr(cut));
+        if (left >= 0 && right >= 0) merges_.add(left, right, {order, id});
+      }
+    }
+  }
+
+  // Symbol of a piece or, above all ids, of a character that is only known as part of pieces.
+  int32_t text_symbol(const std::string& text) {
+    const int32_t id = find(text);
+    if (id >= 0) return id;
+    if (static_cast<size_t>(char_length(text[0])) != text.size()) return -1;
+    const auto fresh = static_cast<int32_t>(first_nameless_ + nameless_.size());
+    const auto [it, added] = chars_.emplace(decode(text, 0), fresh);
+    if (added) nameless_.push_back(text);
+    if (text.size() == 1) ascii_id_[static_cast<uint8_t>(text[0])] = it->second;
+    return it->second;
   }
 
   void find_symbols() {
@@ -280,17 +294,22 @@ class Bpe : public Model {
       std::snprintf(name, sizeof name, "<0x%02X>", byte);
       fallback_id_[byte] = find(name);
       ascii_id_[byte] = byte < 0x80 ? find(std::string(1, static_cast<char>(byte))) : -1;
+      if (ascii_id_[byte] >= 0 && is_control(ascii_id_[byte])) ascii_id_[byte] = -1;
     }
     for (const auto& [piece, id] : spec_.vocab) {
-      if (piece.empty() || valid_utf8_prefix(piece) != piece.size()) continue;
+      first_nameless_ = std::max(first_nameless_, static_cast<size_t>(id) + 1);
+      if (piece.empty() || valid_utf8_prefix(piece) != piece.size() || is_control(id)) continue;
       if (static_cast<size_t>(char_length(piece[0])) == piece.size()) chars_.emplace(decode(piece, 0), id);
     }
   }
 
   bool marker_never_joined() const {
-    if (find(kMarker) < 0) return false;
+    if (find(std::string(kMarker)) < 0) return false;
     for (const auto& [left, right] : spec_.merges)
       if (right.starts_with(kMarker) && !left.ends_with(kMarker)) return false;
+    if (spec_.scores.empty()) return true;
+    for (const auto& [piece, id] : spec_.vocab)
+      if (!is_control(id) && marker_inside(piece)) return false;
     return true;
   }
 
@@ -301,13 +320,14 @@ class Bpe : public Model {
   std::array<int32_t, 256> byte_id_, fallback_id_, ascii_id_;
   bool all_bytes_ = false, decorated_ = false, cut_at_marker_ = false;
   int32_t unk_ = -1;
-  PairTable pairs_;
-  std::vector<int32_t> merged_;  // [rank] id
+  BpeMerges merges_;
+  std::vector<std::string> nameless_;  // characters without id, as symbols first_nameless_, ...
+  size_t first_nameless_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<const Model> make_bpe(BpeSpec spec) { return std::make_unique<Bpe>(std::move(spec)); }
+std::unique_ptr<const TokenModel> make_bpe(BpeSpec spec) { return std::make_unique<Bpe>(std::move(spec)); }
 
 uint32_t byte_to_char(uint8_t byte) {
   if ((byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae) return byte;

@@ -15,6 +15,7 @@ namespace lyceum {
 struct BpeSpec {
   std::vector<std::pair<std::string, int32_t>> vocab;       // piece as spelled in the file -> id
   std::vector<std::pair<std::string, std::string>> merges;  // first is merged first
+  std::vector<float> scores;                                // [id] instead of merges, as SentencePiece has it
   std::vector<bool> control;                                // [id] never made from text
   std::string unk_token, continuing_prefix, word_suffix;    // empty: none
   bool fuse_unk = false, byte_fallback = false, ignore_merges = false;
@@ -22,7 +23,7 @@ struct BpeSpec {
 };
 
 // Throws kCorruptData when merges name pieces that the vocabulary lacks, kUnsupported above 2^21 ids.
-std::unique_ptr<const Model> make_bpe(BpeSpec spec);
+std::unique_ptr<const TokenModel> make_bpe(BpeSpec spec);
 
 // GPT-2's alphabet: a printable character for each byte (bytes_to_unicode of openai/gpt-2 encoder.py).
 uint32_t byte_to_char(uint8_t byte);

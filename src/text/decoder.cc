@@ -1,5 +1,7 @@
 #include "text/decoder.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "text/bpe.h"
 #include "text/normalizer.h"
@@ -13,6 +15,14 @@ constexpr const char* kReplacement = "\xef\xbf\xbd";
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (size_t i = 0; (i = text.find(from, i)) != std::string::npos; i += to.size())
     text.replace(i, from.size(), to);
+}
+
+// English without the spaces that splitting into words left.
+void clean_up(std::string& text) {
+  static constexpr std::pair<const char*, const char*> kCleanup[] = {
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [from, to] : kCleanup) replace_all(text, from, to);
 }
 
 class ByteLevelDecoder : public Decoder {
@@ -53,7 +63,7 @@ class ByteFallbackDecoder : public Decoder {
       run.clear();
     };
     for (std::string& token : tokens) {
-      const int byte = byte_of(token);
+      const int byte = byte_of_token(token);
       if (byte >= 0) {
         run.push_back(static_cast<char>(byte));
       } else {
@@ -63,19 +73,6 @@ class ByteFallbackDecoder : public Decoder {
     }
     flush();
     tokens = std::move(out);
-  }
-
- private:
-  static int byte_of(const std::string& token) {
-    if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
-    const auto digit = [](char c) {
-      return c >= '0' && c <= '9'   ? c - '0'
-             : c >= 'a' && c <= 'f' ? c - 'a' + 10
-             : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                    : -1;
-    };
-    const int high = digit(token[3]), low = digit(token[4]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
   }
 };
 
@@ -128,19 +125,36 @@ class WordPieceDecoder : public Decoder {
  public:
   WordPieceDecoder(const std::string& prefix, bool cleanup) : prefix_(prefix), cleanup_(cleanup) {}
   void apply(std::vector<std::string>& tokens) const override {
-    static constexpr std::pair<const char*, const char*> kCleanup[] = {
-        {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
-        {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
     for (size_t i = 0; i < tokens.size(); ++i) {
       std::string& token = tokens[i];
       if (i > 0) token = token.starts_with(prefix_) ? token.substr(prefix_.size()) : " " + token;
-      if (cleanup_)
-        for (const auto& [from, to] : kCleanup) replace_all(token, from, to);
+      if (cleanup_) clean_up(token);
     }
   }
 
  private:
   std::string prefix_;
+  bool cleanup_;
+};
+
+// Connectionist temporal classification: repeated tokens are one, padding is none.
+class CtcDecoder : public Decoder {
+ public:
+  CtcDecoder(const std::string& pad, const std::string& delimiter, bool cleanup)
+      : pad_(pad), delimiter_(delimiter), cleanup_(cleanup) {}
+  void apply(std::vector<std::string>& tokens) const override {
+    tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+    for (std::string& token : tokens) {
+      if (!pad_.empty()) replace_all(token, pad_, "");
+      if (!cleanup_) continue;
+      clean_up(token);
+      if (!delimiter_.empty()) replace_all(token, delimiter_, " ");
+    }
+    std::erase(tokens, "");
+  }
+
+ private:
+  std::string pad_, delimiter_;
   bool cleanup_;
 };
 
@@ -170,6 +184,18 @@ class DecoderSequence : public Decoder {
 
 }  // namespace
 
+int byte_of_token(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
+  const int high = digit(token[3]), low = digit(token[4]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 DecoderPtr make_byte_level_decoder() { return std::make_unique<ByteLevelDecoder>(); }
 DecoderPtr make_replace_decoder(const std::string& pattern, bool is_regex, const std::string& content) {
   return std::make_unique<ReplaceDecoder>(pattern, is_regex, content);
@@ -184,6 +210,9 @@ DecoderPtr make_metaspace_decoder(const std::string& replacement, bool drop_firs
 }
 DecoderPtr make_word_piece_decoder(const std::string& prefix, bool cleanup) {
   return std::make_unique<WordPieceDecoder>(prefix, cleanup);
+}
+DecoderPtr make_ctc_decoder(const std::string& pad, const std::string& delimiter, bool cleanup) {
+  return std::make_unique<CtcDecoder>(pad, delimiter, cleanup);
 }
 DecoderPtr make_suffix_decoder(const std::string& suffix) {
   check(!suffix.empty(), "tokenizer decoder BPEDecoder", "wanted a suffix, found an empty one");

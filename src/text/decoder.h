@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lyceum {
@@ -18,6 +19,9 @@ class Decoder {
 
 using DecoderPtr = std::unique_ptr<const Decoder>;
 
+// The byte that a token of the form <0xNN> stands for, or -1.
+int byte_of_token(std::string_view token);
+
 DecoderPtr make_byte_level_decoder();
 DecoderPtr make_replace_decoder(const std::string& pattern, bool is_regex, const std::string& content);
 DecoderPtr make_byte_fallback_decoder();
@@ -25,6 +29,7 @@ DecoderPtr make_fuse_decoder();
 DecoderPtr make_strip_decoder(char32_t content, size_t start, size_t stop);
 DecoderPtr make_metaspace_decoder(const std::string& replacement, bool drop_first);
 DecoderPtr make_word_piece_decoder(const std::string& prefix, bool cleanup);
+DecoderPtr make_ctc_decoder(const std::string& pad, const std::string& delimiter, bool cleanup);
 DecoderPtr make_suffix_decoder(const std::string& suffix);  // "BPEDecoder"
 DecoderPtr make_decoder_sequence(std::vector<DecoderPtr> parts);
 

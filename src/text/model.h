@@ -1,5 +1,5 @@
-// The model of a tokenizer: from one word to ids. BPE is in bpe.h; Unigram, WordPiece and WordLevel find
-// their place beside it, each one file and one row in tokenizer_json.cc.
+// The model of a tokenizer: from one word to ids. bpe.h, unigram.h, word_piece.h; each has a row in
+// model_json.cc.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ class ModelScratch {
   virtual ~ModelScratch() = default;
 };
 
-class Model {
+class TokenModel {
  public:
-  virtual ~Model() = default;
+  virtual ~TokenModel() = default;
   virtual std::unique_ptr<ModelScratch> make_scratch() const = 0;
   // Appends the ids of a word (valid UTF-8, not empty). Thread: any, one scratch each.
   virtual void encode(std::string_view word, ModelScratch& scratch, std::vector<int32_t>& out) const = 0;

@@ -160,18 +160,6 @@ class Strip : public Normalizer {
   bool left_, right_;
 };
 
-// Calls f(code point, buffer) for every character.
-template <class F>
-std::string_view map_chars(std::string_view text, std::string& buffer, const F& f) {
-  buffer.clear();
-  for (size_t i = 0; i < text.size();) {
-    int bytes;
-    f(decode_char(&text[i], &bytes), buffer);
-    i += bytes;
-  }
-  return buffer;
-}
-
 class Lowercase : public Normalizer {
  public:
   bool is_local() const override { return true; }

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text/unicode.h"
+
 namespace lyceum {
 
 class Normalizer {
@@ -28,6 +30,21 @@ NormalizerPtr make_replace(const std::string& pattern, bool is_regex, const std:
 NormalizerPtr make_strip(bool left, bool right);
 NormalizerPtr make_lowercase();
 NormalizerPtr make_strip_accents();
+NormalizerPtr make_bert_normalizer(bool clean_text, bool ideographs, bool strip_accents, bool lowercase);
+NormalizerPtr make_nmt();
+NormalizerPtr make_byte_level_normalizer();  // text spelled in GPT-2's alphabet of bytes
 NormalizerPtr make_normalizer_sequence(std::vector<NormalizerPtr> parts);
+
+// Calls f(code point, buffer) for every character.
+template <class F>
+std::string_view map_chars(std::string_view text, std::string& buffer, const F& f) {
+  buffer.clear();
+  for (size_t i = 0; i < text.size();) {
+    int bytes;
+    f(decode_char(&text[i], &bytes), buffer);
+    i += bytes;
+  }
+  return buffer;
+}
 
 }  // namespace lyceum

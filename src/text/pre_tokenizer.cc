@@ -192,6 +192,32 @@ class BertSplit : public PreTokenizer {
   }
 };
 
+// Where the script changes. Characters of none belong to what stands before; before the first script they are
+// dropped, as in Hugging Face `tokenizers`.
+class UnicodeScripts : public PreTokenizer {
+ public:
+  void split(std::vector<Piece>& pieces, TextArena&) const override {
+    std::vector<Piece> out;
+    for (const Piece& piece : pieces) {
+      uint8_t last = 0;
+      size_t begin = 0;
+      int bytes;
+      const auto flush = [&](size_t end) {
+        if (last != 0) out.push_back({piece.text.substr(begin, end - begin), piece.at_start && begin == 0});
+      };
+      for (size_t i = 0; i < piece.text.size(); i += bytes) {
+        const uint8_t script = char_script(decode_char(&piece.text[i], &bytes));
+        if (script == 0 || script == last) continue;
+        flush(i);
+        begin = i;
+        last = script;
+      }
+      flush(piece.text.size());
+    }
+    pieces = std::move(out);
+  }
+};
+
 class CharDelimiter : public PreTokenizer {
  public:
   explicit CharDelimiter(char32_t delimiter) : delimiter_(delimiter) {}
@@ -315,6 +341,7 @@ PreTokenizerPtr make_punctuation(SplitBehavior behavior) { return std::make_uniq
 PreTokenizerPtr make_whitespace() { return std::make_unique<Whitespace>(); }
 PreTokenizerPtr make_whitespace_split() { return std::make_unique<WhitespaceSplit>(); }
 PreTokenizerPtr make_bert_split() { return std::make_unique<BertSplit>(); }
+PreTokenizerPtr make_unicode_scripts() { return std::make_unique<UnicodeScripts>(); }
 PreTokenizerPtr make_char_delimiter(char32_t delimiter) { return std::make_unique<CharDelimiter>(delimiter); }
 PreTokenizerPtr make_fixed_length(size_t characters) {
   check(characters > 0, "tokenizer pre_tokenizer FixedLength", "wanted a length above 0, found 0");

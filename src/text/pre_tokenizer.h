@@ -46,6 +46,7 @@ PreTokenizerPtr make_punctuation(SplitBehavior behavior);
 PreTokenizerPtr make_whitespace();        // \w+|[^\w\s]+
 PreTokenizerPtr make_whitespace_split();  // what stands between white space
 PreTokenizerPtr make_bert_split();        // white space removed, punctuation isolated
+PreTokenizerPtr make_unicode_scripts();   // where the script changes
 PreTokenizerPtr make_char_delimiter(char32_t delimiter);
 PreTokenizerPtr make_fixed_length(size_t characters);
 PreTokenizerPtr make_byte_level(bool add_prefix_space, bool use_regex);

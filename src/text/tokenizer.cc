@@ -39,6 +39,12 @@ class ScratchLease {
   std::unique_ptr<ModelScratch> scratch_;
 };
 
+bool drops_first(const State& s, std::string_view text) {
+  std::string buffer;
+  return !text.empty() &&
+         s.normalizer->apply(text.substr(0, static_cast<size_t>(char_length(text[0]))), buffer).empty();
+}
+
 // Calls on_id(id) for added tokens and on_text(text, at_start) for the normalised stretches between them, in
 // order. Normalised text lives in `arena`, or, if that is null, until on_text returns.
 template <class OnId, class OnText>
@@ -62,11 +68,15 @@ void walk(const State& s, std::string_view text, bool allow_special, TextArena* 
         clean = arena->back();
       }
     }
+    // a text whose first character the normaliser drops has lost its beginning
+    const bool whole =
+        segment.text.data() == text.data() &&
+        (!s.normalizer || clean.data() == segment.text.data() || !drops_first(s, segment.text));
     normalized.clear();
     s.normalized_matcher.split(clean, allow_special, normalized);
     for (const TextSegment& part : normalized) {
       if (part.id >= 0) on_id(part.id);
-      else on_text(part.text, segment.text.data() == text.data() && part.text.data() == clean.data());
+      else on_text(part.text, whole && part.text.data() == clean.data());
     }
   }
 }
@@ -269,10 +279,21 @@ const std::string& Tokenizer::description() const { return state_->description; 
 
 void Tokenizer::save(const std::string& folder, FileSystem& files) const {
   files.make_directories(folder);
-  write_file(folder + "/tokenizer.json", state_->tokenizer_json, files);
+  write_file(folder + "/" + state_->model_file.first, state_->model_file.second, files);
   write_file(folder + "/tokenizer_config.json", state_->config_json, files);
   write_file(folder + "/special_tokens_map.json", state_->special_tokens_json, files);
 }
+
+namespace {
+
+// What `now` has more than `before`, from a character on: bytes that were none may have become one.
+std::string text_behind(const std::string& before, const std::string& now) {
+  size_t from = before.size();
+  while (from < now.size() && is_continuation(now[from])) ++from;
+  return from < now.size() ? now.substr(from) : std::string();
+}
+
+}  // namespace
 
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special)
     : tokenizer_(tokenizer), skip_special_(skip_special) {}
@@ -294,16 +315,26 @@ std::string StreamDecoder::push(int32_t id) {
     bytes_.erase(0, sure);
     return out;
   }
-  // Other decoders: the text of a window of ids, less the text of those before, once it ends with a
-  // character.
+  // Other decoders: the text of a window of ids, less the text of those before. What ends with U+FFFD may be
+  // part of a character for three more ids; then the first of them is none for certain.
   const std::string before = tokenizer_.decode(std::span(ids_).first(sent_ids_), skip_special_);
   ids_.push_back(id);
-  const std::string now = tokenizer_.decode(ids_, skip_special_);
-  const bool may_grow = now.ends_with("\xef\xbf\xbd") && ids_.size() - sent_ids_ < 8;
-  if (now.size() <= before.size() || may_grow) return {};
-  ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(sent_ids_));
-  sent_ids_ = ids_.size();
-  return now.substr(before.size());
+  std::string now = tokenizer_.decode(ids_, skip_special_);
+  size_t settled = ids_.size();
+  if (now.ends_with("\xef\xbf\xbd")) {
+    if (settled - sent_ids_ < 4) return {};
+    settled = sent_ids_ + 1;
+    now = tokenizer_.decode(std::span(ids_).first(settled), skip_special_);
+  }
+  const std::string out = text_behind(before, now);
+  if (out.empty()) return {};
+  // The ids that were sent last stay as what stands before, unless decoders would strip their text.
+  const std::span<const int32_t> last = std::span(ids_).subspan(sent_ids_, settled - sent_ids_);
+  const size_t dropped =
+      tokenizer_.decode(last, skip_special_).find_first_not_of(' ') == std::string::npos ? 0 : sent_ids_;
+  ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(dropped));
+  sent_ids_ = settled - dropped;
+  return out;
 }
 
 std::string StreamDecoder::finish() {
@@ -312,8 +343,7 @@ std::string StreamDecoder::finish() {
   bytes_.clear();
   if (ids_.size() > sent_ids_) {
     const std::string before = tokenizer_.decode(std::span(ids_).first(sent_ids_), skip_special_);
-    const std::string now = tokenizer_.decode(ids_, skip_special_);
-    if (now.size() > before.size()) out += now.substr(before.size());
+    out += text_behind(before, tokenizer_.decode(ids_, skip_special_));
   }
   ids_.clear();
   sent_ids_ = 0;

@@ -28,11 +28,13 @@ struct EncodeOptions {
 
 class Tokenizer {
  public:
-  // Reads a tokenizer.json, or the folder that holds one; tokenizer_config.json and special_tokens_map.json
-  // are read where they stand beside it. Throws kNotFound, kCorruptData, kUnsupported naming file and piece.
+  // Reads a tokenizer.json or a SentencePiece model, or the folder that holds one; tokenizer_config.json,
+  // special_tokens_map.json and added_tokens.json are read where they stand beside it. Throws kNotFound,
+  // kCorruptData, kUnsupported naming file and piece.
   static Tokenizer load(const std::string& path);
   // The same from the text of a tokenizer.json; `where` stands in error messages.
   static Tokenizer from_json(std::string tokenizer_json, const std::string& where);
+  static Tokenizer from_sentencepiece(std::string model, const std::string& where);
 
   // Ids of a text. Invalid UTF-8 counts as U+FFFD, one per maximal invalid part (Python's errors="replace").
   // Long texts are encoded on all threads; the ids do not depend on how many. Thread: any.
@@ -58,8 +60,8 @@ class Tokenizer {
   // Type of the model and of the pieces around it, for people: "BPE, 50280 ids, NFC, ByteLevel, ...".
   const std::string& description() const;
 
-  // Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json into a folder, as `transformers`
-  // reads them; files that were loaded are written back as they were.
+  // Writes tokenizer.json (or tokenizer.model), tokenizer_config.json and special_tokens_map.json into a
+  // folder, as `transformers` reads them; files that were loaded are written back as they were.
   void save(const std::string& folder, FileSystem& files = real_files()) const;
 
   struct State;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "text/sentencepiece.h"
 #include "text/tokenizer.h"
 
 namespace lyceum {
@@ -16,5 +17,9 @@ std::shared_ptr<Tokenizer::State> read_tokenizer_json(std::string text, const st
 // writes the files that are missing.
 void read_tokenizer_config(Tokenizer::State& state, std::string config, std::string special_tokens,
                            const std::string& where);
+
+// What they say of a SentencePiece model. `added`: added_tokens.json.
+SentencePieceExtras read_sentencepiece_extras(const std::string& config, const std::string& special_tokens,
+                                              const std::string& added, const std::string& where);
 
 }  // namespace lyceum

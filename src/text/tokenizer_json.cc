@@ -1,117 +1,12 @@
 // Reads tokenizer.json: every piece by name, each unknown one refused by name.
-#include <map>
-#include <nlohmann/json.hpp>
-
-#include "base/error.h"
-#include "base/log.h"
-#include "text/bpe.h"
+#include "text/json_node.h"
+#include "text/model_json.h"
+#include "text/precompiled.h"
+#include "text/tokenizer_build.h"
 #include "text/tokenizer_config.h"
-#include "text/tokenizer_state.h"
-#include "text/unicode.h"
 
 namespace lyceum {
 namespace {
-
-using Json = nlohmann::json;
-
-// A JSON object and where it stands, for errors: "gpt.json: pre_tokenizer.pretokenizers[1]".
-struct Node {
-  const Json& json;
-  std::string where;
-
-  [[noreturn]] void bad(const char* key, const char* wanted) const {
-    const Json* found = json.is_object() && json.contains(key) ? &json[key] : nullptr;
-    std::string text = found ? found->dump(-1, ' ', false, Json::error_handler_t::replace) : "nothing";
-    if (text.size() > 60) text = text.substr(0, 60) + "...";
-    fail(ErrorKind::kCorruptData, where.c_str(), key, ": wanted ", wanted, ", found ", text);
-  }
-  const Json* get(const char* key) const {  // null when absent or null
-    if (!json.is_object()) fail(ErrorKind::kCorruptData, where.c_str(), "wanted an object");
-    const auto it = json.find(key);
-    return it == json.end() || it->is_null() ? nullptr : &*it;
-  }
-  std::string text(const char* key) const {
-    const Json* v = get(key);
-    if (!v || !v->is_string()) bad(key, "a string");
-    return v->get<std::string>();
-  }
-  std::string text_or(const char* key, const std::string& otherwise) const {
-    return get(key) ? text(key) : otherwise;
-  }
-  bool flag(const char* key, bool otherwise) const {
-    const Json* v = get(key);
-    if (v && !v->is_boolean()) bad(key, "true or false");
-    return v ? v->get<bool>() : otherwise;
-  }
-  uint32_t count(const char* key) const {
-    const Json* v = get(key);
-    if (!v || !v->is_number_unsigned() || v->get<uint64_t>() > 0x7fffffff)
-      bad(key, "a number of 0 and above");
-    return static_cast<uint32_t>(v->get<uint64_t>());
-  }
-  char32_t character(const char* key) const {
-    const std::string s = text(key);
-    int bytes = 0;
-    const char32_t c = s.empty() ? 0 : decode_char(s.data(), &bytes);
-    if (s.empty() || static_cast<size_t>(bytes) != s.size()) bad(key, "one character");
-    return c;
-  }
-  std::vector<Node> list(const char* key) const {
-    const Json* v = get(key);
-    if (!v || !v->is_array()) bad(key, "a list");
-    std::vector<Node> nodes;
-    for (size_t i = 0; i < v->size(); ++i)
-      nodes.push_back({(*v)[i], detail::join(where, ".", key, "[", i, "]")});
-    return nodes;
-  }
-  Node child(const char* key) const {
-    const Json* v = get(key);
-    if (!v) bad(key, "an object");
-    return {*v, where + "." + key};
-  }
-  // {"String": s} or {"Regex": s}
-  std::string pattern(const char* key, bool* is_regex) const {
-    const Json* v = get(key);
-    if (v && v->is_object() && v->size() == 1 && v->begin()->is_string()) {
-      *is_regex = v->begin().key() == "Regex";
-      if (*is_regex || v->begin().key() == "String") return v->begin()->get<std::string>();
-    }
-    bad(key, "{\"String\": ...} or {\"Regex\": ...}");
-  }
-  template <class Value>
-  Value choice(const char* key, const std::map<std::string, Value>& values) const {
-    const auto it = values.find(text(key));
-    if (it == values.end()) bad(key, "one of the names that Hugging Face tokenizers has");
-    return it->second;
-  }
-};
-
-void check_depth(const Node& node) {  // readers call themselves: a hostile file must not use up the stack
-  if (std::count(node.where.begin(), node.where.end(), '[') > 16)
-    fail(ErrorKind::kUnsupported, node.where.c_str(), "wanted pieces up to 16 deep, found deeper ones");
-}
-
-// Makes the piece that node.type names from a table of makers.
-template <class Result>
-Result make_piece(const Node& node, const std::map<std::string, Result (*)(const Node&)>& makers) {
-  const std::string type = node.text("type");
-  const auto it = makers.find(type);
-  if (it == makers.end()) {
-    std::string known;
-    for (const auto& [name, maker] : makers) known += (known.empty() ? "" : ", ") + name;
-    fail(ErrorKind::kUnsupported, node.where.c_str(), "the piece ", type, " is unknown here; known are ",
-         known);
-  }
-  check_depth(node);
-  return it->second(node);
-}
-
-template <class Result>
-std::vector<Result> make_pieces(const Node& node, const char* key, Result (*make)(const Node&)) {
-  std::vector<Result> parts;
-  for (const Node& part : node.list(key)) parts.push_back(make(part));
-  return parts;
-}
 
 NormalizerPtr read_normalizer(const Node& node) {
   static const std::map<std::string, NormalizerPtr (*)(const Node&)> kMakers = {
@@ -130,6 +25,20 @@ NormalizerPtr read_normalizer(const Node& node) {
        [](const Node& n) { return make_strip(n.flag("strip_left", true), n.flag("strip_right", true)); }},
       {"Lowercase", [](const Node&) { return make_lowercase(); }},
       {"StripAccents", [](const Node&) { return make_strip_accents(); }},
+      {"BertNormalizer",
+       [](const Node& n) {
+         const bool lowercase = n.flag("lowercase", true);
+         return make_bert_normalizer(n.flag("clean_text", true), n.flag("handle_chinese_chars", true),
+                                     n.flag("strip_accents", lowercase), lowercase);
+       }},
+      {"Nmt", [](const Node&) { return make_nmt(); }},
+      {"ByteLevel", [](const Node&) { return make_byte_level_normalizer(); }},
+      {"Precompiled",
+       [](const Node& n) {
+         // no rules at all: what a SentencePiece model without normaliser was converted to
+         const std::string blob = n.get("precompiled_charsmap") ? n.text("precompiled_charsmap") : "";
+         return make_precompiled(from_base64(blob, n.where), n.where);
+       }},
       {"Sequence",
        [](const Node& n) {
          return make_normalizer_sequence(make_pieces(n, "normalizers", read_normalizer));
@@ -164,6 +73,7 @@ PreTokenizerPtr read_pre_tokenizer(const Node& node) {
          const std::string pattern = n.pattern("pattern", &is_regex);
          return make_split(pattern, is_regex, n.choice("behavior", kBehaviors), n.flag("invert", false));
        }},
+      {"UnicodeScripts", [](const Node&) { return make_unicode_scripts(); }},
       {"Digits", [](const Node& n) { return make_digits(n.flag("individual_digits", false)); }},
       {"Punctuation",
        [](const Node& n) {
@@ -212,6 +122,11 @@ DecoderPtr read_decoder(const Node& node) {
       {"WordPiece",
        [](const Node& n) {
          return make_word_piece_decoder(n.text_or("prefix", "##"), n.flag("cleanup", true));
+       }},
+      {"CTC",
+       [](const Node& n) {
+         return make_ctc_decoder(n.text_or("pad_token", "<pad>"), n.text_or("word_delimiter_token", "|"),
+                                 n.flag("cleanup", true));
        }},
       {"BPEDecoder", [](const Node& n) { return make_suffix_decoder(n.text_or("suffix", "</w>")); }},
       {"Sequence",
@@ -266,47 +181,6 @@ void read_post_processor(const Node& node, std::vector<int32_t>& prefix, std::ve
   suffix.insert(suffix.end(), behind.begin(), behind.end());
 }
 
-std::pair<std::string, std::string> read_merge(const Json& merge, const std::string& where) {
-  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
-    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
-  if (merge.is_string()) {
-    const auto& text = merge.get_ref<const std::string&>();
-    const size_t space = text.find(' ');
-    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos)
-      return {text.substr(0, space), text.substr(space + 1)};
-  }
-  fail(ErrorKind::kCorruptData, where.c_str(), "merges: wanted \"left right\" or [left, right], found ",
-       merge.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60));
-}
-
-BpeSpec read_bpe(const Node& node) {
-  BpeSpec spec;
-  const Node vocab = node.child("vocab");
-  check_data(vocab.json.is_object() && !vocab.json.empty(), vocab.where.c_str(),
-             "wanted pieces and their ids");
-  for (const auto& [piece, id] : vocab.json.items()) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > 0x7fffffff)
-      vocab.bad(piece.c_str(), "an id of 0 and above");
-    spec.vocab.emplace_back(piece, id.get<int32_t>());
-  }
-  const Json* merges = node.get("merges");
-  if (!merges || !merges->is_array()) node.bad("merges", "a list");
-  for (const Json& merge : *merges)
-    if (!merge.is_string() || !merge.get_ref<const std::string&>().starts_with("#version"))
-      spec.merges.push_back(read_merge(merge, node.where));
-  const Json* dropout = node.get("dropout");
-  if (dropout && !(dropout->is_number() && dropout->get<double>() == 0))
-    fail(ErrorKind::kUnsupported, node.where.c_str(),
-         "dropout: wanted null or 0 (ids would be random), found ", dropout->dump());
-  spec.unk_token = node.text_or("unk_token", "");
-  spec.continuing_prefix = node.text_or("continuing_subword_prefix", "");
-  spec.word_suffix = node.text_or("end_of_word_suffix", "");
-  spec.fuse_unk = node.flag("fuse_unk", false);
-  spec.byte_fallback = node.flag("byte_fallback", false);
-  spec.ignore_merges = node.flag("ignore_merges", false);
-  return spec;
-}
-
 std::vector<AddedToken> read_added_tokens(const Node& root) {
   std::vector<AddedToken> tokens;
   if (!root.get("added_tokens")) return tokens;
@@ -325,77 +199,6 @@ std::vector<AddedToken> read_added_tokens(const Node& root) {
     if (!t.content.empty()) tokens.push_back(std::move(t));
   }
   return tokens;
-}
-
-// Hugging Face gives an added token the id of the vocabulary's piece of that name, else the next free one,
-// whatever the file says.
-void assign_added_ids(std::vector<AddedToken>& tokens, const BpeSpec& spec, Tokenizer::State& s,
-                      const std::string& where) {
-  for (const auto& [piece, id] : spec.vocab) s.ids.emplace(piece, id);
-  const auto n_vocab = static_cast<int32_t>(spec.vocab.size());
-  int32_t largest = -1;
-  for (AddedToken& t : tokens) {
-    const auto known = s.ids.find(t.content);
-    const int32_t id = known != s.ids.end() ? known->second : std::max(largest + 1, n_vocab);
-    if (id != t.id)
-      log_warn("tokenizer", where, ": the added token \"", t.content, "\" says id ", t.id, " but has id ",
-               id);
-    t.id = id;
-    largest = std::max(largest, id);
-    s.ids[t.content] = id;
-    const auto same =
-        std::find_if(s.added.begin(), s.added.end(), [&](const AddedToken& a) { return a.id == id; });
-    if (same != s.added.end()) *same = t;  // the later one counts
-    else s.added.push_back(t);
-  }
-}
-
-// [id] pieces, bytes and special marks.
-void index_pieces(const BpeSpec& spec, Tokenizer::State& s, const std::string& where) {
-  int32_t largest = -1;
-  for (const auto& [piece, id] : spec.vocab) largest = std::max(largest, id);
-  for (const AddedToken& t : s.added) largest = std::max(largest, t.id);
-  check_data(largest < (1 << 21), where.c_str(), "wanted ids below 2097152, found ", largest);
-  s.pieces.resize(static_cast<size_t>(largest) + 1);
-  s.special.resize(s.pieces.size());
-  for (const auto& [piece, id] : spec.vocab) s.pieces[id] = piece;
-  std::string buffer;
-  for (const AddedToken& t : s.added) {
-    std::string seen = t.content;
-    if (t.normalized && s.normalizer) seen = std::string(s.normalizer->apply(t.content, buffer));
-    s.added_normalized.push_back(seen);
-    s.pieces[t.id] = seen;
-    s.special[t.id] = t.special;
-  }
-  for (size_t i = 0; i < s.added.size(); ++i) {
-    if (s.added[i].normalized) s.normalized_matcher.add(s.added_normalized[i], &s.added[i]);
-    else s.raw_matcher.add(s.added[i].content, &s.added[i]);
-  }
-  if (!s.decoder || !s.decoder->is_byte_level()) return;
-  for (const std::string& piece : s.pieces)
-    s.piece_bytes.push_back(piece_to_bytes(piece, buffer) ? buffer : piece);
-}
-
-// True if no added token contains, or by its strip and word rules looks across, a letter and white space
-// behind.
-bool added_tokens_allow_cuts(const Tokenizer::State& s) {
-  const auto cut_before = [](uint32_t c) {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0x3001 || c == 0x3002 || c == 0xff0c;
-  };
-  for (size_t i = 0; i < s.added.size(); ++i) {
-    const AddedToken& t = s.added[i];
-    for (const std::string& content : {t.content, s.added_normalized[i]}) {
-      bool letter = false;
-      int bytes;
-      for (size_t k = 0; k < content.size(); k += bytes) {
-        const uint32_t c = decode_char(&content[k], &bytes);
-        if (cut_before(c) && (letter || (k == 0 && t.single_word))) return false;
-        letter = (char_class(c) & kLetter) != 0;
-      }
-      if (letter && t.rstrip) return false;
-    }
-  }
-  return true;
 }
 
 std::string describe(const Node& root, size_t n_ids) {
@@ -428,17 +231,12 @@ std::shared_ptr<Tokenizer::State> read_root(std::string text, const std::string&
   if (root.get("decoder")) s->decoder = read_decoder(root.child("decoder"));
   // "truncation" and "padding" say how batches were once padded; like `transformers`, we leave them alone
   const Node model = root.child("model");
-  const std::string type = model.text_or("type", "BPE");
-  if (type != "BPE")
-    fail(ErrorKind::kUnsupported, model.where.c_str(), "the model ", type, " is unknown here; known is BPE");
-  BpeSpec spec = read_bpe(model);
-  spec.byte_level = s->pre_tokenizer && s->pre_tokenizer->byte_level();
+  const ModelDraft draft = read_model(model, s->pre_tokenizer && s->pre_tokenizer->byte_level());
   std::vector<AddedToken> added = read_added_tokens(root);
-  assign_added_ids(added, spec, *s, where);
-  index_pieces(spec, *s, where);
-  spec.control = s->special;
+  assign_added_ids(added, draft.vocab, *s, where);
+  index_pieces(draft.vocab, *s, where);
   const size_t n_ids = s->pieces.size();
-  s->model = make_bpe(std::move(spec));
+  s->model = draft.make(s->special);
   if (root.get("post_processor")) read_post_processor(root.child("post_processor"), s->prefix, s->suffix);
   for (const auto* ids : {&s->prefix, &s->suffix})
     for (const int32_t id : *ids)
@@ -447,7 +245,7 @@ std::shared_ptr<Tokenizer::State> read_root(std::string text, const std::string&
   s->may_cut = (!s->normalizer || s->normalizer->is_local()) && s->pre_tokenizer &&
                s->pre_tokenizer->scan() && added_tokens_allow_cuts(*s);
   s->description = describe(root, n_ids);
-  s->tokenizer_json = std::move(text);
+  s->model_file = {"tokenizer.json", std::move(text)};
   return s;
 }
 

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "text/added_tokens.h"
@@ -20,7 +21,7 @@ struct Tokenizer::State {
   // stations of the road; null: nothing happens there
   NormalizerPtr normalizer;
   PreTokenizerPtr pre_tokenizer;
-  std::unique_ptr<const Model> model;
+  std::unique_ptr<const TokenModel> model;
   DecoderPtr decoder;
   std::vector<int32_t> prefix, suffix;  // of the post-processor
 
@@ -33,10 +34,12 @@ struct Tokenizer::State {
   std::vector<bool> special;             // [id]
   std::vector<std::string> piece_bytes;  // [id] only with the byte-level decoder
   int32_t bos = -1, eos = -1, pad = -1;
+  bool yuan = false;  // see sentencepiece.h
   std::string description;
 
   // the files as they were, or as they will be written
-  std::string tokenizer_json, config_json, special_tokens_json;
+  std::pair<std::string, std::string> model_file;  // name in a folder, contents
+  std::string config_json, special_tokens_json;
 
   // True if a text may be cut between a letter and the white space behind it (see find_cut): no station looks
   // across.

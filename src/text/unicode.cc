@@ -1,6 +1,8 @@
 #include "text/unicode.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <vector>
@@ -41,6 +43,16 @@ const CharTables& build() {
 const CharTables& kCharTables = build();
 
 }  // namespace detail
+
+uint8_t char_script(uint32_t code_point) {
+  static const detail::Range kScripts[] = {
+#include "text/unicode_scripts.inc"
+  };
+  const auto* found = std::upper_bound(std::begin(kScripts), std::end(kScripts), code_point,
+                                       [](uint32_t c, const detail::Range& r) { return c < r.first; });
+  if (found == std::begin(kScripts) || (found - 1)->last < code_point) return 0;
+  return static_cast<uint8_t>((found - 1)->bits);
+}
 
 void append_char(std::string& out, uint32_t c) {
   const auto put = [&](uint32_t byte) { out.push_back(static_cast<char>(byte)); };

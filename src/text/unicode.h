@@ -21,6 +21,8 @@ enum CharClass : uint16_t {
   kNfcActive = 64,    // NFC may change it, move it, or compose it with what stands before
   kOpaque = 128,      // unknown to the normaliser: passes unchanged and separates what it would reorder
   kNumeric = 256,     // Rust's char::is_numeric
+  kCleaned = 512,     // BERT drops it: controls, formats, what is unassigned
+  kAccent = 1024,     // mark without width, as BERT knows it
 };
 
 namespace detail {
@@ -36,6 +38,9 @@ inline uint16_t char_class(uint32_t c) {
   const detail::CharTables& t = detail::kCharTables;
   return t.bits[t.page[c >> 8]][c & 255];
 }
+
+// Number of the script (Latin, Han, ...) as Hugging Face's UnicodeScripts tells them apart; 0: of none.
+uint8_t char_script(uint32_t code_point);
 
 // One character of valid UTF-8 at p; *bytes receives its length.
 inline uint32_t decode_char(const char* p, int* bytes) {

@@ -13,6 +13,8 @@ namespace lyceum {
 
 class WordCache {
  public:
+  static constexpr size_t kLongest = 256;  // bytes of a word that is kept
+
   WordCache() : short_(size_t{2} << kShortBits), long_(size_t{1} << kLongBits) {}
 
   // Appends the ids of `word` if it is known.
@@ -48,7 +50,6 @@ class WordCache {
 
  private:
   static constexpr int kShortBits = 14, kLongBits = 13;
-  static constexpr size_t kLongest = 256;
 
   struct ShortEntry {  // 32 bytes; two of them are a cache line
     uint64_t low = 0, high = 0;
