@@ -174,7 +174,7 @@ TEST(Layer, RefusesAnImpossibleTopKAndAnUnknownRouterByName) {
   } catch (const Error& e) {
     EXPECT_STREQ(e.what(), "moe: top_k must be 1 to the number of experts (4), found 5");
   }
-  o.router.top_k = 1, o.router.router = "softmax_topk";
+  o.router.top_k = 1, o.router.router = "softmax_topk", o.router.renormalise = false;
   try {
     MoeLayer layer(o, "mlp2", parameters);
     FAIL();
@@ -198,7 +198,7 @@ std::vector<Routing> synthetic(int64_t layers, int64_t tokens, int64_t n_experts
         expert.push_back(collapsed ? static_cast<int32_t>(j) : static_cast<int32_t>((t * k + j) % n_experts));
     }
     Tape silent(false);
-    r.probs = ops::softmax(silent, r.logits);
+    r.probs = ops::softmax(silent, r.logits, &r.logsumexp);
     r.expert = Tensor::of({tokens * k}, DType::kI32, expert.data());
     r.first = uniform_first(tokens, k);
     out.push_back(r);
@@ -212,7 +212,9 @@ TEST(Balance, HasThePublishedValuesAtBalanceAndAtCollapse) {
     double balanced, collapsed;  // k = 2 of 8
   };
   for (const Row& row : {Row{BalanceForm::kHuggingFace, 2, 8}, Row{BalanceForm::kMegaBlocks, 1, 4},
-                         Row{BalanceForm::kPaper, 2, 8}}) {
+                         Row{BalanceForm::kPaper, 2, 8}, Row{BalanceForm::kSwitch, 2, 8},
+                         Row{BalanceForm::kGShard, 1, 8}, Row{BalanceForm::kKept, 0.5, 2},
+                         Row{BalanceForm::kSequence, 1, 4}, Row{BalanceForm::kGlobal, 1, 4}}) {
     Tape tape(false);
     EXPECT_NEAR(balance_losses(tape, synthetic(3, 16, 8, 2, false), {row.form, 1, 1}, 1).balance,
                 row.balanced, 1e-6);

@@ -12,9 +12,12 @@ AttentionOptions attention_options(const ModelConfig& c, int64_t layer) {
   return o;
 }
 
-MoeOptions moe_options(const ModelConfig& c) {
+MoeOptions moe_options(const ModelConfig& c, int64_t layer) {
   MoeOptions o;
-  o.router = {c.router, c.d_model, c.n_experts, c.top_k, c.renormalise, c.gate_scale};
+  o.router = c.routing;
+  o.router.router = c.router, o.router.d_model = c.d_model, o.router.n_experts = c.n_experts;
+  o.router.top_k = c.top_k, o.router.renormalise = c.renormalise, o.router.vocab = c.vocab;
+  o.router.layer = layer;
   o.d_ff = c.d_ff, o.activation = c.activation;
   return o;
 }
@@ -31,7 +34,7 @@ Block::Block(const ModelConfig& c, int64_t layer, const std::string& prefix, Par
   attention_norm_ = add_norm(post ? "post_attention_layernorm" : "input_layernorm");
   attention_ = std::make_unique<Attention>(attention_options(c, layer), prefix + "self_attn", parameters);
   feed_forward_norm_ = add_norm(post ? "post_feedforward_layernorm" : "post_attention_layernorm");
-  if (c.sparse_layer(layer)) sparse_ = std::make_unique<MoeLayer>(moe_options(c), prefix + "mlp", parameters);
+  if (c.sparse_layer(layer)) sparse_ = std::make_unique<MoeLayer>(moe_options(c, layer), prefix + "mlp", parameters);
   else
     dense_ = std::make_unique<FeedForward>(
         FeedForwardOptions{c.d_model, c.dense_width(), c.activation, c.feed_forward_bias, c.gated},

@@ -56,7 +56,6 @@ void ModelConfig::fields(Fields& f) {
   own("dense_layers", dense_layers, "blocks without experts all the same");
   f.add("router", router, "how tokens choose experts", one_of(router_names()), effective(moe, dense));
   f.add("renormalise", renormalise, "divide the chosen gates by their sum", effective(moe, dense));
-  own("gate_scale", gate_scale, "factor of the gates", above(0));
   f.add("norm_eps", norm_eps, "epsilon inside the root of the norms", above(0));
   own("clip_qkv", clip_qkv, "clamp of queries, keys and values; 0: none", at_least(0));
   own("qkv_bias", qkv_bias, "biases of queries, keys and values");

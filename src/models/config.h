@@ -23,7 +23,7 @@ struct ModelConfig {
   std::vector<int64_t> dense_layers;
   std::string router = "softmax_top_k";
   bool renormalise = false;
-  double gate_scale = 1;
+  RouterOptions routing;  // what else a router can be told; names and sizes are copied from here
   double norm_eps = 1e-5;
   double clip_qkv = 0;
   bool qkv_bias = false, out_bias = false, feed_forward_bias = false;

@@ -67,18 +67,24 @@ Tensor Model::recomputed_block(Context& c, const Tensor& x, const Block& block,
   Context quiet{silent, c.batch, c.phase, c.key, c.activations, c.taps, nullptr};
   spare_.clear();
   const Tensor y = block.forward(quiet, x, spare_);
-  const Tensor logits = spare_.empty() ? Tensor() : spare_[0].logits;
+  Routing seen;  // by the losses
+  if (!spare_.empty()) {
+    seen.logits = spare_[0].logits, seen.probs = spare_[0].probs;
+    seen.importance = spare_[0].importance, seen.load_loss = spare_[0].load_loss;
+  }
   routings.insert(routings.end(), spare_.begin(), spare_.end());
   spare_.clear();
   c.tape.record("recomputed_block", [this, &tape = c.tape, &batch = c.batch, phase = c.phase, key = c.key,
-                                     activations = c.activations, x, y, &block, logits] {
+                                     activations = c.activations, x, y, &block, seen] {
     const Tensor dy = tape.take(y);
     Tape inner(true);
     Context again{inner, batch, phase, key, activations, nullptr, nullptr};
     const Tensor y_again = block.forward(again, x, spare_);
     if (dy) inner.pass(y_again, dy);
-    if (logits)
-      if (const Tensor d = tape.take(logits)) inner.pass(spare_[0].logits, d);
+    if (!spare_.empty())
+      seen.for_loss_inputs(spare_[0], [&](const Tensor& first, const Tensor& second) {
+        if (const Tensor d = tape.take(first)) inner.pass(second, d);
+      });
     spare_.clear();
     inner.backward();
   });
@@ -93,7 +99,10 @@ void Model::initialise(RandomKey key) {
     const bool vector = p->shape.rank == 1 || p->name.ends_with(".bias");
     std::vector<float> values(static_cast<size_t>(per_matrix));
     for (int64_t m = 0; m < p->matrices; ++m) {
-      if (vector) {
+      if (!p->trained) continue;  // its layer has filled it
+      if (p->starts_at_zero) {
+        std::fill(values.begin(), values.end(), 0.0f);
+      } else if (vector) {
         std::fill(values.begin(), values.end(), p->name.ends_with(".bias") ? 0.0f : 1.0f);
       } else {
         parallel_ranges(per_matrix, 4096, [&](int64_t begin, int64_t end, int) {

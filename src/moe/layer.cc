@@ -4,15 +4,35 @@
 
 namespace lyceum {
 
+void MoeOptions::fields(Fields& f, bool effect, const std::string& reason) {
+  const FieldRule rule = effective(effect, reason);
+  f.add("shared_d_ff", shared_d_ff, "inner width of the network that every token uses; 0: none", at_least(0),
+        rule);
+  f.add("shared_gate", shared_gate, "times a sigmoid of the input", rule,
+        effective(shared_d_ff > 0, "there is no shared expert: shared_d_ff is 0"));
+}
+
 MoeLayer::MoeLayer(const MoeOptions& o, const std::string& prefix, ParameterList& parameters) {
   check(o.router.top_k >= 1 && o.router.top_k <= o.router.n_experts, "moe",
         "top_k must be 1 to the number of experts (", o.router.n_experts, "), found ", o.router.top_k);
   check(o.d_ff > 0, "moe", "d_ff of an expert must be positive, found ", o.d_ff);
-  router_ = find_router(o.router.router).make(o.router, prefix, parameters);
-  const int64_t n = o.router.n_experts, d_model = o.router.d_model;
-  experts_.up = parameters.matrix(prefix + ".experts.gate_up_proj", {n, 2 * o.d_ff, d_model}, 2);
-  experts_.down = parameters.matrix(prefix + ".experts.down_proj", {n, d_model, o.d_ff});
+  router_ = make_router(o.router, prefix, parameters);
+  const int64_t n = o.router.n_experts, d_model = o.router.d_model, parts = o.gated ? 2 : 1;
+  const std::string up = prefix + ".experts.gate_up_proj", down = prefix + ".experts.down_proj";
+  experts_.up = parameters.matrix(up, {n, parts * o.d_ff, d_model}, parts);
+  experts_.down = parameters.matrix(down, {n, d_model, o.d_ff});
+  if (o.expert_bias) {
+    experts_.up_bias = parameters.vectors(up + "_bias", {n, parts * o.d_ff});
+    experts_.down_bias = parameters.vectors(down + "_bias", {n, d_model});
+    experts_.up_bias->starts_at_zero = experts_.down_bias->starts_at_zero = true;
+  }
   experts_.activation = o.activation;
+  if (o.shared_d_ff > 0) {
+    shared_ = std::make_unique<FeedForward>(FeedForwardOptions{d_model, o.shared_d_ff, o.activation},
+                                            prefix + "." + o.shared_name, parameters);
+    if (o.shared_gate)
+      shared_gate_ = parameters.matrix_f32(prefix + ".shared_expert_gate.weight", {1, d_model});
+  }
 }
 
 Tensor MoeLayer::forward(Context& c, const Tensor& x, int64_t layer, std::vector<Routing>& routings) const {
@@ -20,7 +40,16 @@ Tensor MoeLayer::forward(Context& c, const Tensor& x, int64_t layer, std::vector
   if (routing.logits) c.tap("router_logits", layer, routing.logits);
   c.tap("router_experts", layer, routing.expert);
   c.tap("router_gates", layer, routing.gate);
-  const Tensor y = ops::routed_feed_forward(c.tape, x, dispatch(routing), routing.gate, experts_);
+  if (routing.kept) c.tap("router_kept", layer, routing.kept);
+  Tensor y = ops::routed_feed_forward(c.tape, x, dispatch(routing), routing.gate, experts_);
+  if (shared_) {
+    Tensor shared = shared_->forward(c, x);
+    if (shared_gate_) {
+      const Tensor gate = ops::sigmoid(c.tape, ops::linear(c.tape, x, *shared_gate_, nullptr, DType::kF32));
+      shared = ops::scale_rows(c.tape, shared, gate);
+    }
+    y = ops::add(c.tape, y, shared);
+  }
   routings.push_back(routing);
   return y;
 }

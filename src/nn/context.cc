@@ -35,6 +35,12 @@ Parameter* ParameterList::vectors(std::string name, Shape shape) {
   return add(std::move(p));
 }
 
+Parameter* ParameterList::buffer(std::string name, Shape shape, DType type) {
+  Parameter p = Parameter::make(std::move(name), shape, type, Parameter::Order::kPlain);
+  p.is_matrix = p.decay = p.trained = false;
+  return add(std::move(p));
+}
+
 std::vector<Parameter*> ParameterList::all() const {
   std::vector<Parameter*> out;
   for (const auto& p : list_) out.push_back(p.get());

@@ -23,7 +23,8 @@ class Taps {
 // Keys and values of one sequence, layer by layer.
 struct SequenceState {
   struct Layer {
-    Tensor k, v;  // [capacity, n_kv_heads * width], the first `length` rows are filled
+    Tensor k, v;           // [capacity, n_kv_heads * width], the first `length` rows are filled
+    Tensor expert_places;  // i32 [n_experts] places taken, where capacity is counted by sequence
   };
   std::vector<Layer> layers;
   int64_t length = 0;    // tokens seen so far
@@ -56,6 +57,8 @@ class ParameterList {
   Parameter* table(std::string name, Shape shape);                      // row major (embeddings)
   Parameter* vector(std::string name, int64_t width);                   // f32
   Parameter* vectors(std::string name, Shape shape);                    // f32, stacked biases
+  // Not trained, but saved with the model: f32, or i32 for tables of ids. Zero until its layer fills it.
+  Parameter* buffer(std::string name, Shape shape, DType type = DType::kF32);
 
   std::vector<Parameter*> all() const;
   Parameter* find(const std::string& name) const;  // nullptr if absent

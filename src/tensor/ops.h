@@ -78,13 +78,32 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
 // The same for a dense layer: one expert that sees every row with gate 1.
 Tensor feed_forward(Tape& tape, const Tensor& x, const FeedForwardWeights& w);
 
-// p = softmax(x) by rows, f32.
-Tensor softmax(Tape& tape, const Tensor& x);
+// p = softmax(x) by rows, f32. `logsumexp`, where wanted, gets f32 [rows], which carries no gradient.
+Tensor softmax(Tape& tape, const Tensor& x, Tensor* logsumexp = nullptr);
 
-// Gates of chosen experts: gate[t, j] = p[t, index[t, j]], divided by their sum over j (+ eps) if
-// `renormalise`, times `scale`.                                                 p [tokens, n_experts] f32,
-// index i32 [tokens, k] -> [tokens, k]
-Tensor chosen_gates(Tape& tape, const Tensor& p, const Tensor& index, bool renormalise, float scale);
+// y = 1 / (1 + exp(-x)), f32.
+Tensor sigmoid(Tape& tape, const Tensor& x);
+
+// y[t] = x[t] / (sum of x[t] + 1e-20), f32.
+Tensor normalise_rows(Tape& tape, const Tensor& x);
+
+// y[t] = s[t] * x[t]                                       x [rows, width], s [rows, 1] f32
+Tensor scale_rows(Tape& tape, const Tensor& x, const Tensor& s);
+
+// y = x rounded to bf16, kept as f32; the gradient is rounded likewise.
+Tensor round_to_bf16(Tape& tape, const Tensor& x);
+
+// Edges of a bipartite graph, sorted by token (moe/router.h): those of token t are first[t] .. first[t + 1].
+struct Edges {
+  Tensor first;   // i32 [tokens + 1]
+  Tensor expert;  // i32, `first[tokens]` elements under any shape
+  Tensor kept;    // u8 [edges]; empty: all
+};
+// What a token's gates are divided by: nothing, the sum over its edges, the sum over those that were kept.
+enum class GateSum : uint8_t { kNone, kChosen, kKept };
+// gate[e] = scale * p[t, expert[e]], divided by the sum over the token's edges (+ 1e-20) where asked; under
+// kKept a dropped edge has gate 0.              p [tokens, n_experts] f32 -> f32 of the shape of edges.expert
+Tensor chosen_gates(Tape& tape, const Tensor& p, const Edges& edges, GateSum sum, float scale);
 
 // log_prob[t] = log softmax(scale * x W^T)[t, targets[t]], logsumexp[t]; targets < 0 give 0.     f32 [tokens]
 // each

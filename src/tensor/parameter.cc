@@ -27,6 +27,7 @@ Parameter Parameter::make(std::string name, Shape shape, DType type, Order order
 }
 
 void Parameter::enable_gradient() {
+  if (!trained) return;
   if (!grad) grad = Tensor::zeros(value.shape(), DType::kF32);
   if (type() == DType::kBF16 && !residual) residual = Tensor::zeros(value.shape(), DType::kI16);
 }
@@ -39,6 +40,10 @@ kernels::Weights Parameter::weights() const {
 void Parameter::read_matrix(int64_t index, float* logical) const {
   const int64_t n = order == Order::kPacked ? layout.size() : physical() / matrices;
   const int64_t begin = index * n;
+  if (type() == DType::kI32) {  // ids: exact as floats below 2^24
+    for (int64_t i = 0; i < n; ++i) logical[i] = static_cast<float>(value.i32()[begin + i]);
+    return;
+  }
   std::vector<float> master(static_cast<size_t>(n));
   if (type() == DType::kBF16 && residual) {
     const bf16* w = value.as<bf16>() + begin;
@@ -55,6 +60,10 @@ void Parameter::read_matrix(int64_t index, float* logical) const {
 void Parameter::write_matrix(int64_t index, const float* logical) {
   const int64_t n = order == Order::kPacked ? layout.size() : physical() / matrices;
   const int64_t begin = index * n;
+  if (type() == DType::kI32) {
+    for (int64_t i = 0; i < n; ++i) value.i32()[begin + i] = static_cast<int32_t>(logical[i]);
+    return;
+  }
   std::vector<float> master(static_cast<size_t>(n));
   if (order == Order::kPacked) pack_weight(layout, logical, master.data(), sizeof(float));
   else std::memcpy(master.data(), logical, static_cast<size_t>(n) * sizeof(float));

@@ -28,8 +28,11 @@ struct Parameter {
   WeightLayout layout;    // of one matrix, when packed
   bool decay = true;      // takes part in weight decay
   bool is_matrix = true;  // Muon may orthogonalise it (not embeddings, vectors, routers, the output matrix)
+  bool trained = true;    // false: a buffer, saved with the model; it gets no gradient and keeps what its
+                          // layer put in (selection biases, tables of expert ids)
+  bool starts_at_zero = false;  // initial value of a trained parameter whose name does not say so
 
-  Tensor value;     // f32 or bf16, physical order
+  Tensor value;     // f32 or bf16, physical order; tables of ids: i32
   Tensor residual;  // i16, with bf16 values that are trained; else empty
   Tensor grad;      // f32, physical order; empty when frozen or not training
 

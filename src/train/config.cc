@@ -56,6 +56,8 @@ void LogOptions::fields(Fields& f) {
 
 void TrainConfig::fields(Fields& f) {
   f.section("model", model);
+  model.routing.router = family_is_sparse(model.family) ? model.router : "";
+  f.section("router", model.routing);
   f.section("data", data);
   f.section("optimizer", optimizer);
   f.section("schedule", schedule);

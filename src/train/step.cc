@@ -22,10 +22,8 @@ void collect(std::span<const Routing> routings, const BalanceLosses& balance, do
     for (int64_t e = 0; e < r.edges(); ++e)
       if (!kept || kept[e]) ++layer.load[static_cast<size_t>(expert[e])];
     if (!r.probs || r.tokens == 0) continue;
-    const float* p = r.probs.f32();
-    for (int64_t t = 0; t < r.tokens; ++t)
-      for (int64_t e = 0; e < r.n_experts; ++e)
-        layer.probability[static_cast<size_t>(e)] += p[t * r.n_experts + e];
+    const double* p = &balance.probability[with_router * layer.probability.size()];
+    for (size_t e = 0; e < layer.probability.size(); ++e) layer.probability[e] += p[e];
     layer.balance += share * balance.balance_by_layer[with_router];
     layer.z += share * balance.z_by_layer[with_router];
     ++with_router;
@@ -69,6 +67,7 @@ double LayerLoad::dropped() const {
 void step_gradient(const Model& model, const StepOptions& o, int64_t step, std::vector<Batch>& batches,
                    StepGradient& s, Taps* taps) {
   clear(s);
+  s.losses.begin_step();
   double weight = 0;
   for (const Batch& b : batches)
     for (float w : b.weights) weight += w;

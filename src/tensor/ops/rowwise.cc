@@ -1,4 +1,4 @@
-// Ops that work row by row: embedding, norms, rotary embedding, clamp, add, softmax, gates.
+// Ops that work row by row: embedding, norms, rotary embedding, clamp, add.
 #include "kernels/rowwise.h"
 
 #include <cmath>
@@ -186,58 +186,6 @@ Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector
       tape.pass(x, dx);
     });
   return y;
-}
-
-// dx = p (dp - sum(p dp))
-Tensor softmax(Tape& tape, const Tensor& x) {
-  const Tape::Span span(tape, "softmax");
-  Tensor p(x.shape(), DType::kF32);
-  kernels::softmax(x.rows(), x.width(), x.f32(), p.f32(), nullptr);
-  if (tape.recording())
-    tape.record("softmax", [&tape, x, p] {
-      const Tensor dp = tape.take(p);
-      if (!dp) return;
-      const Tape::Target dx = tape.accumulating(x);
-      kernels::softmax_gradient(x.rows(), x.width(), p.f32(), dp.f32(), dx.buffer.f32(), dx.add);
-    });
-  return p;
-}
-
-// g_j = scale p_j / S, S = sum over the chosen (1 when not renormalised):
-//   dp_j = scale / S (dg_j - sum_i dg_i p_i / S)     and without renormalising  dp_j = scale dg_j
-Tensor chosen_gates(Tape& tape, const Tensor& p, const Tensor& index, bool renormalise, float scale) {
-  const Tape::Span span(tape, "chosen_gates");
-  const int64_t tokens = p.rows(), n_experts = p.width(), k = index.width();
-  check_shape(index, {tokens, k}, "chosen_gates");
-  constexpr float kTiny = 1e-20f;
-  Tensor gate({tokens, k}, DType::kF32);
-  for (int64_t t = 0; t < tokens; ++t) {
-    const float* row = p.f32() + t * n_experts;
-    const int32_t* chosen = index.i32() + t * k;
-    float sum = 0;
-    for (int64_t j = 0; j < k; ++j) sum += row[chosen[j]];
-    const float factor = renormalise ? scale / (sum + kTiny) : scale;
-    for (int64_t j = 0; j < k; ++j) gate.f32()[t * k + j] = row[chosen[j]] * factor;
-  }
-  if (tape.recording())
-    tape.record("chosen_gates", [&tape, p, index, gate, renormalise, scale, tokens, n_experts, k] {
-      const Tensor dgate = tape.take(gate);
-      if (!dgate) return;
-      const Tape::Target dp = tape.accumulating(p);
-      if (!dp.add) dp.buffer.set_zero();
-      for (int64_t t = 0; t < tokens; ++t) {
-        const float* row = p.f32() + t * n_experts;
-        const int32_t* chosen = index.i32() + t * k;
-        const float* dg = dgate.f32() + t * k;
-        float sum = 0, inner = 0;
-        for (int64_t j = 0; j < k; ++j) sum += row[chosen[j]], inner += dg[j] * row[chosen[j]];
-        sum += kTiny;
-        for (int64_t j = 0; j < k; ++j)
-          dp.buffer.f32()[t * n_experts + chosen[j]] +=
-              renormalise ? scale / sum * (dg[j] - inner / sum) : scale * dg[j];
-      }
-    });
-  return gate;
 }
 
 double inner_product(Tape& tape, const Tensor& x, const Tensor& g) {

@@ -1,0 +1,61 @@
+// What routers share in which every token chooses its experts by a score: product, scores, selection,
+// capacity, gates. A router fills Form, or replaces a step.
+//   l = W jitter(x) + b                                          logits()
+//   s = softmax(l) or sigmoid(l)                                 balance losses read s / sum(s)
+//   chosen = the k largest of s (+ selection bias), inside the best groups       choose()
+//   kept = apply capacity
+//   g_j = scale * s_j,  divided by a sum where the form says so
+#pragma once
+
+#include "moe/capacity.h"
+#include "moe/router.h"
+
+namespace lyceum {
+
+// The router's matrix and what happens before it. Named <name>.weight [outputs, d_model] f32, <name>.bias.
+class RouterProduct {
+ public:
+  RouterProduct(const RouterOptions& options, const std::string& name, int64_t outputs,
+                ParameterList& parameters);
+  // [tokens, outputs] f32
+  Tensor forward(Context& context, const Tensor& x, int64_t layer, const RouterNoise& noise) const;
+
+ private:
+  double jitter_;
+  bool narrow_;  // everything in bf16
+  Parameter *weight_, *bias_ = nullptr;
+};
+
+// y = x * (1 - size + 2 size u), in f32.
+Tensor jittered(Tape& tape, const Tensor& x, const Tensor& u, float size);
+
+// Offsets of the batch's sequences; one sequence where x is not the batch (an encoder's side).
+Tensor sequence_offsets(const Context& context, int64_t tokens);
+
+class TokenChoice : public Router {
+ public:
+  struct Form {
+    bool sigmoid = false;
+    ops::GateSum sum = ops::GateSum::kNone;
+  };
+  TokenChoice(const RouterOptions& options, const std::string& prefix, ParameterList& parameters, Form form);
+  Routing route(Context& context, const Tensor& x, int64_t layer) const override;
+  Parameter* selection_bias() const override { return selection_bias_; }
+
+ protected:
+  // For routers whose logits do not come from one matrix.
+  struct NoProduct {};
+  TokenChoice(const RouterOptions& options, const std::string& prefix, ParameterList& parameters, Form form,
+              NoProduct);
+  virtual Tensor logits(Context& context, const Tensor& x, int64_t layer) const;
+  // Fills r.expert [tokens, k], first choice first, from scores [tokens, n_experts].
+  virtual void choose(Context& context, const Tensor& scores, Routing& r) const;
+
+  RouterOptions options_;
+  Form form_;
+  Capacity capacity_;
+  std::unique_ptr<RouterProduct> product_;
+  Parameter* selection_bias_ = nullptr;
+};
+
+}  // namespace lyceum
