@@ -14,6 +14,7 @@ constexpr int64_t kBlock = 32, kKeys = 128, kQueries = 64;  // see generic/atten
 using E = bf16;
 constexpr int kRegisterRows = 8;
 static inline F dot(F a, F b, F c) {
+  LYCEUM_OPAQUE(a);
   return _mm512_dpbf16_ps(c, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
 #include "kernels/generic/attention_lanes.h"

@@ -17,6 +17,7 @@ struct Dot512 {
   LYCEUM_INLINE void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
   LYCEUM_INLINE Vec broadcast(const float* p) { return _mm512_set1_ps(*p); }
   LYCEUM_INLINE Vec multiply_add(Vec x, Vec b, Vec c) {
+    LYCEUM_OPAQUE(x);
     return _mm512_dpbf16_ps(c, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(b));
   }
 };

@@ -6,6 +6,13 @@
 #include <cstdint>
 #include <cstring>
 
+// clang 16 crashes when it sees that a value used as 32 bf16 is a broadcast; gcc needs to see it.
+#ifdef __clang__
+#define LYCEUM_OPAQUE(x) __asm__("" : "+v"(x))
+#else
+#define LYCEUM_OPAQUE(x) (void)0
+#endif
+
 namespace lyceum {
 
 enum class DType : uint8_t { kF32, kBF16, kF16, kI32, kI16, kU8 };

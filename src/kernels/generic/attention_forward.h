@@ -140,7 +140,7 @@ static void finish_block(const AttentionCall& call, const LaneBlock& lanes) {
 }
 
 static int64_t forward_bytes(const AttentionShape& shape, int64_t queries) {
-  return ForwardScratch(shape, queries, nullptr).end - static_cast<char*>(nullptr);
+  return reinterpret_cast<intptr_t>(ForwardScratch(shape, queries, nullptr).end);
 }
 
 static void forward(const AttentionCall& call, const AttentionPart& part, char* memory) {

@@ -45,7 +45,7 @@ struct GradientScratch {
 constexpr int kSides = kQueries / kBlock;
 
 static int64_t gradient_bytes(const AttentionShape& shape, int64_t queries, int64_t keys) {
-  return GradientScratch(shape, queries, keys, nullptr).end - static_cast<char*>(nullptr);
+  return reinterpret_cast<intptr_t>(GradientScratch(shape, queries, keys, nullptr).end);
 }
 
 static float row_dot(const ConstRows& a, int64_t a_at, const Rows& b, int64_t b_at, int64_t n) {
