@@ -1,6 +1,13 @@
-// The head by blocks of tokens: logits of a block in working memory, one pass over its rows for the
-// statistics, one for the slopes, and the grouped products for everything else. A block holds at most
-// kBlockBytes of logits, so that they stay near the processor while dW is not touched too often.
+// The head by blocks of tokens, in three products instead of the four that a softmax seems to need.
+//
+// The first product leaves no logits but E = exp(scale * x W^T - shift), summed row by row in its epilogue;
+// with shift = 0, since logits of a sane model are far from what f32 can hold (a block where they are not
+// takes its shift from the plain statistics first). With S_t the sum of row t, every slope but the target's
+// is
+//   dlogit[t, v] = a_t E[t, v],     a_t = scale * (from_sum - from_target) * exp(shift - logsumexp),
+// so E, with slope / a_t in the target's place, is what the other two products read:
+//   dx_t = a_t (E W)_t,     dW = E^T (a_t x_t).
+// E is bf16 where the operands are, a block of at most kBlockBytes.
 #include "kernels/head.h"
 
 #include <algorithm>
@@ -14,103 +21,165 @@
 namespace lyceum::kernels {
 namespace {
 
-constexpr int64_t kBlockBytes = 32 << 20;
+constexpr int64_t kBlockBytes = 16 << 20;
+constexpr double kLeastSum = 1e-20, kMostSum = 1e20;  // of a row of E without a shift
 
-struct Head {
-  int64_t tokens;
-  ConstRows x;
-  const Weights& w;
-  float scale;
-  const int32_t* targets;
-  const ProductTable* table;
-  int64_t vocab = w.layout.n, block;
-  float* logits;  // [block, vocab]
-  void* slopes;   // [block, vocab], type as x where the weight is bf16 too
-  DType slope_type;
+int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-  Head(int64_t t, ConstRows rows, const Weights& weights, float s, const int32_t* wanted)
-      : tokens(t), x(rows), w(weights), scale(s), targets(wanted) {
+struct Factor {
+  float from_target, from_sum;
+};
+
+class Head {
+ public:
+  Head(int64_t tokens, ConstRows x, const Weights& w, float scale, const int32_t* targets)
+      : tokens_(tokens),
+        x_(x),
+        w_(w),
+        scale_(scale),
+        targets_(targets),
+        table_(*product_table(x.type, w.layout.type)) {
     check(w.layout.parts == 1 && !w.bias, "head", "wanted an output matrix of one part without bias");
-    table = product_table(x.type, w.layout.type);
-    block = std::clamp<int64_t>(kBlockBytes / (4 * vocab) / 64 * 64, 64, 1024);
-    block = std::min(block, tokens);
-    slope_type = x.type == DType::kBF16 && w.layout.type == DType::kBF16 ? DType::kBF16 : DType::kF32;
-    logits = static_cast<float*>(worker_memory(3, block * vocab * 8));
-    slopes = logits + block * vocab;
+    type_ = x.type == DType::kBF16 && w.layout.type == DType::kBF16 ? DType::kBF16 : DType::kF32;
+    const int64_t size = static_cast<int64_t>(dtype_size(type_));
+    stride_ = round_up(vocab_, 32) + 64;  // neighbours of a column do not share a cache set
+    block_ = std::min(tokens, std::clamp<int64_t>(kBlockBytes / (size * stride_) / 64 * 64, 64, 2048));
+    pieces_ = (vocab_ + 16 * kSumPanels - 1) / (16 * kSumPanels);
+    const int64_t e_bytes = round_up(block_ * stride_ * size, 64), sums = pieces_ * block_ * 16,
+                  row = round_up(block_, 16), width = round_up(width_, 16);
+    char* memory =
+        static_cast<char*>(worker_memory(3, e_bytes + 4 * (sums + 2 * row) + 2 * block_ * width * 4));
+    e_ = {memory, type_, stride_};
+    row_sums_ = reinterpret_cast<float*>(memory + e_bytes);
+    target_value_ = row_sums_ + sums;
+    factor_ = target_value_ + row;
+    dx_ = {factor_ + row, DType::kF32, width};
+    scaled_ = {factor_ + row + block_ * width, type_, width};
   }
 
-  ConstRows rows(int64_t first) const {
-    const int64_t bytes = first * x.stride * static_cast<int64_t>(dtype_size(x.type));
-    return {static_cast<const char*>(x.data) + bytes, x.type, x.stride};
+  // E of tokens first .. first + n, or its sums alone.
+  void exponentials(int64_t first, int64_t n, const float* shift, bool store) const {
+    Rows to = e_;
+    if (!store) to.data = nullptr;
+    exponential_product(n, rows(x_, first), w_, scale_, shift, targets_ ? targets_ + first : nullptr, to,
+                        row_sums_, target_value_);
   }
 
-  // x W^T of tokens first .. first + n.
-  void compute_logits(int64_t first, int64_t n) const {
-    const int32_t bounds[2] = {0, static_cast<int32_t>(n)};
-    product({1, bounds}, rows(first), nullptr, w, {logits, DType::kF32, vocab});
-  }
-
-  void compute_statistics(int64_t first, int64_t n, float* log_prob, float* logsumexp,
-                          int32_t* argmax) const {
-    parallel_ranges(n, 4, [&](int64_t begin, int64_t end, int) {
-      for (int64_t r = begin; r < end; ++r) {
-        const float* z = logits + r * vocab;
-        const int64_t t = first + r;
-        const double sum = table->log_sum_exp(z, vocab, scale);
-        logsumexp[t] = static_cast<float>(sum);
-        if (log_prob)
-          log_prob[t] =
-              targets[t] < 0 ? 0 : static_cast<float>(static_cast<double>(scale) * z[targets[t]] - sum);
-        if (argmax) argmax[t] = static_cast<int32_t>(largest(z));
+  // From E without a shift; false where a row is out of its range.
+  bool statistics(int64_t first, int64_t n, float* log_prob, float* logsumexp) const {
+    for (int64_t r = 0; r < n; ++r) {
+      double sum = 0;
+      for (int64_t piece = 0; piece < pieces_; ++piece) {
+        const float* part = row_sums_ + (piece * n + r) * 16;
+        float s = 0;
+        for (int i = 0; i < 16; ++i) s += part[i];
+        sum += s;
       }
-    });
-  }
-
-  int64_t largest(const float* z) const {
-    int64_t best = 0;
-    const float sign = scale < 0 ? -1.0f : 1.0f;
-    for (int64_t v = 1; v < vocab; ++v)
-      if (sign * z[v] > sign * z[best]) best = v;
-    return best;
-  }
-
-  // slope = scale * (from_target * ([v = target] - p) + from_sum * p), p = exp(scale z - logsumexp); then dx,
-  // dW.
-  template <class Factors>
-  void backward(int64_t first, int64_t n, const float* logsumexp, Factors&& factors, Rows dx,
-                float* dw) const {
-    parallel_ranges(n, 4, [&](int64_t begin, int64_t end, int) {
-      for (int64_t r = begin; r < end; ++r) {
-        const int64_t t = first + r;
-        const auto [from_target, from_sum] = factors(t);
-        const float target = targets[t] < 0 ? 0 : from_target;
-        table->head_slopes(logits + r * vocab, vocab, scale, logsumexp[t], scale * (from_sum - target),
-                           slopes, slope_type, r * vocab);
-        if (targets[t] < 0) continue;
-        const int64_t at = r * vocab + targets[t];
-        const float p = std::exp(scale * logits[at] - logsumexp[t]);
-        const float slope = scale * (target * (1 - p) + from_sum * p);
-        if (slope_type == DType::kBF16) static_cast<bf16*>(slopes)[at] = to_bf16(slope);
-        else static_cast<float*>(slopes)[at] = slope;
-      }
-    });
-    const int32_t bounds[2] = {0, static_cast<int32_t>(n)};
-    const ConstRows d(slopes, slope_type, vocab);
-    if (dx.data) {
-      const int64_t bytes = first * dx.stride * static_cast<int64_t>(dtype_size(dx.type));
-      product_dgrad({1, bounds}, d, nullptr, w, {static_cast<char*>(dx.data) + bytes, dx.type, dx.stride});
+      if (!(sum > kLeastSum && sum < kMostSum)) return false;
+      const double total = std::log(sum);
+      logsumexp[first + r] = static_cast<float>(total);
+      if (log_prob) log_prob[first + r] = target_log_prob(first, r, total);
     }
-    if (dw) product_wgrad({1, bounds}, d, nullptr, rows(first), nullptr, w.layout, dw, w.layout.size());
+    return true;
+  }
+
+  // The same from logits, for any logits; argmax nullable.
+  void plain_statistics(int64_t first, int64_t n, float* log_prob, float* logsumexp, int32_t* argmax) const {
+    const int64_t room = std::max<int64_t>(1, type_ == DType::kBF16 ? block_ / 2 : block_);
+    float* logits = static_cast<float*>(e_.data);
+    for (int64_t begin = first; begin < first + n; begin += room) {
+      const int64_t count = std::min(room, first + n - begin);
+      const int32_t bounds[2] = {0, static_cast<int32_t>(count)};
+      product({1, bounds}, rows(x_, begin), nullptr, w_, {logits, DType::kF32, vocab_});
+      parallel_ranges(count, 4, [&](int64_t from, int64_t to, int) {
+        for (int64_t r = from; r < to; ++r) {
+          const float* z = logits + r * vocab_;
+          const double total = table_.log_sum_exp(z, vocab_, scale_);
+          logsumexp[begin + r] = static_cast<float>(total);
+          if (argmax) argmax[begin + r] = static_cast<int32_t>(largest(z));
+          if (!log_prob) continue;
+          const int32_t target = targets_[begin + r];
+          log_prob[begin + r] =
+              target < 0 ? 0 : static_cast<float>(static_cast<double>(scale_) * z[target] - total);
+        }
+      });
+    }
+  }
+
+  // From E with this shift: slopes in place, then dx and dW.
+  template <class Factors>
+  void backward(int64_t first, int64_t n, const float* shift, const float* logsumexp, Factors&& factors,
+                Rows dx, float* dw) const {
+    parallel_ranges(n, 16, [&](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; ++r) {
+        set_row(first, r, shift ? shift[r] : 0, logsumexp[first + r], factors(first + r));
+        if (dw) table_.scale_row(width_, factor_[r], x_, first + r, scaled_, r);
+      }
+    });
+    const int32_t bounds[2] = {0, static_cast<int32_t>(n)};
+    if (dx.data) {
+      product_dgrad({1, bounds}, e_, nullptr, w_, dx_);
+      parallel_ranges(n, 16, [&](int64_t begin, int64_t end, int) {
+        for (int64_t r = begin; r < end; ++r) table_.scale_row(width_, factor_[r], dx_, r, dx, first + r);
+      });
+    }
+    if (dw) product_wgrad({1, bounds}, e_, nullptr, scaled_, nullptr, w_.layout, dw, w_.layout.size());
   }
 
   template <class Body>
   void for_blocks(Body&& body) const {
-    for (int64_t first = 0; first < tokens; first += block) body(first, std::min(block, tokens - first));
+    for (int64_t first = 0; first < tokens_; first += block_) body(first, std::min(block_, tokens_ - first));
   }
-};
 
-struct Factor {
-  float from_target, from_sum;
+ private:
+  static ConstRows rows(ConstRows x, int64_t first) {
+    x.data = static_cast<const char*>(x.data) + first * x.stride * static_cast<int64_t>(dtype_size(x.type));
+    return x;
+  }
+
+  float target_log_prob(int64_t first, int64_t r, double total) const {
+    return targets_[first + r] < 0
+               ? 0
+               : static_cast<float>(static_cast<double>(scale_) * static_cast<double>(target_value_[r]) -
+                                    total);
+  }
+
+  void set_row(int64_t first, int64_t r, float shift, float logsumexp, Factor f) const {
+    const int32_t target = targets_[first + r];
+    if (target < 0) f.from_target = 0;
+    float a = scale_ * (f.from_sum - f.from_target) * std::exp(shift - logsumexp);
+    if (target >= 0) {
+      const float p = std::exp(scale_ * target_value_[r] - logsumexp);
+      const float slope = scale_ * (f.from_target * (1 - p) + f.from_sum * p);
+      if (a == 0 && slope != 0) a = 1e-20f;
+      const float e = a == 0 ? 0 : slope / a;
+      const int64_t at = r * stride_ + target;
+      if (type_ == DType::kBF16) static_cast<bf16*>(e_.data)[at] = to_bf16(e);
+      else static_cast<float*>(e_.data)[at] = e;
+    }
+    factor_[r] = a;
+  }
+
+  int64_t largest(const float* z) const {
+    int64_t best = 0;
+    const float sign = scale_ < 0 ? -1.0f : 1.0f;
+    for (int64_t v = 1; v < vocab_; ++v)
+      if (sign * z[v] > sign * z[best]) best = v;
+    return best;
+  }
+
+  int64_t tokens_;
+  ConstRows x_;
+  const Weights& w_;
+  float scale_;
+  const int32_t* targets_;
+  const ProductTable& table_;
+  int64_t vocab_ = w_.layout.n, width_ = w_.layout.k, stride_, block_, pieces_;
+  DType type_;
+  Rows e_;                         // [block, vocab]
+  float* row_sums_;                // [pieces, n, 16]
+  float *target_value_, *factor_;  // [block]
+  Rows dx_, scaled_;               // [block, d_model]: f32; a_t x_t, type as E
 };
 
 }  // namespace
@@ -122,8 +191,11 @@ void linear_log_prob(int64_t tokens, ConstRows x, const Weights& w, float scale,
     return reference::linear_log_prob(tokens, x, w, scale, targets, log_prob, logsumexp, argmax);
   const Head head(tokens, x, w, scale, targets);
   head.for_blocks([&](int64_t first, int64_t n) {
-    head.compute_logits(first, n);
-    head.compute_statistics(first, n, log_prob, logsumexp, argmax);
+    if (!argmax) {
+      head.exponentials(first, n, nullptr, false);
+      if (head.statistics(first, n, log_prob, logsumexp)) return;
+    }
+    head.plain_statistics(first, n, log_prob, logsumexp, argmax);
   });
 }
 
@@ -136,9 +208,9 @@ void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, flo
                                                dx, dw);
   const Head head(tokens, x, w, scale, targets);
   head.for_blocks([&](int64_t first, int64_t n) {
-    head.compute_logits(first, n);
+    head.exponentials(first, n, logsumexp + first, true);
     head.backward(
-        first, n, logsumexp,
+        first, n, logsumexp + first, logsumexp,
         [&](int64_t t) {
           return Factor{dlog_prob ? dlog_prob[t] : 0.0f, dlogsumexp ? dlogsumexp[t] : 0.0f};
         },
@@ -164,9 +236,14 @@ void linear_cross_entropy(int64_t tokens, ConstRows x, const Weights& w, float s
   }
   const Head head(tokens, x, w, scale, targets);
   head.for_blocks([&](int64_t first, int64_t n) {
-    head.compute_logits(first, n);
-    head.compute_statistics(first, n, log_prob, logsumexp, nullptr);
-    head.backward(first, n, logsumexp, factors, dx, dw);
+    const float* shift = nullptr;
+    head.exponentials(first, n, shift, true);
+    if (!head.statistics(first, n, log_prob, logsumexp)) {
+      head.plain_statistics(first, n, log_prob, logsumexp, nullptr);
+      shift = logsumexp + first;
+      head.exponentials(first, n, shift, true);
+    }
+    head.backward(first, n, shift, logsumexp, factors, dx, dw);
   });
 }
 

@@ -26,6 +26,12 @@ int64_t packed_budget();
 const std::vector<ProductTask>& cut_rows(const Groups& groups, int64_t row_block, int64_t max_rows,
                                          int64_t panels, int64_t panel_step);
 
+// For the head: y[t, v] = exp(exponent * x[t] . W[v] - shift[t]) (shift null: 0; y.data null: not stored),
+// where row_sums[(piece * tokens + t) * 16 .. + 16] together hold the sum over the columns of piece v / (16
+// kSumPanels), and target_value[t] = x[t] . W[target[t]] where target[t] >= 0.
+void exponential_product(int64_t tokens, ConstRows x, const Weights& w, float exponent, const float* shift,
+                         const int32_t* target, Rows y, float* row_sums, float* target_value);
+
 // 64-byte aligned memory of the calling thread, at least `bytes`, kept; `use` 0..3 separates buffers.
 void* worker_memory(int use, int64_t bytes);
 

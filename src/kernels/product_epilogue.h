@@ -131,12 +131,62 @@ LYCEUM_INLINE void add_rows(const Sweep& s, const Sums& sums, int64_t row, int64
   }
 }
 
+// Two full panels of bf16, as in training.
+LYCEUM_INLINE bool exponential_pairs(const Sweep& s) {
+  return s.panels == 2 && !s.bias && s.columns >= 32 && (!s.y || s.y_type == DType::kBF16);
+}
+
+LYCEUM_INLINE void take_target(const Sweep& s, const Sums& sums, int64_t row, int64_t r) {
+  if (!s.target) return;
+  const int64_t at = s.target[row + r] - s.first_column;
+  if (at >= 0 && at < 16 * s.panels && at < s.columns)
+    s.target_value[row + r] = sums.c[at / 16 * sums.panel_stride + r * 16 + at % 16];
+}
+
+LYCEUM_INLINE void add_to_row_sum(const Sweep& s, int64_t row, V sum) {
+  float* total = s.row_sums + row * 16;
+  store(total, s.begins ? sum : load(total) + sum);
+}
+
+LYCEUM_INLINE void exponential_pair(const Sweep& s, const Sums& sums, int64_t row, int64_t begin,
+                                    int64_t end) {
+  for (int64_t r = begin; r < end; ++r) {
+    const float shift = s.shift ? s.shift[row + r] : 0.0f;
+    const V low = exponential(Sums::at(sums, r, 0) * s.exponent - shift);
+    const V high = exponential(Sums::at(sums, r, 1) * s.exponent - shift);
+    if (s.y) store_two(static_cast<bf16*>(s.y) + (row + r) * s.y_stride, low, high);
+    add_to_row_sum(s, row + r, low + high);
+    take_target(s, sums, row, r);
+  }
+}
+
+LYCEUM_INLINE void exponential_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin,
+                                    int64_t end) {
+  if (exponential_pairs(s)) return exponential_pair(s, sums, row, begin, end);
+  for (int64_t r = begin; r < end; ++r) {
+    const float shift = s.shift ? s.shift[row + r] : 0.0f;
+    V total = splat(0);
+    for (int p = 0; p < s.panels; ++p) {
+      const int64_t columns = columns_of(s, p);
+      if (columns <= 0) break;
+      V e = exponential(Sums::at(sums, r, p) * s.exponent - shift);
+      for (int64_t i = columns; i < 16; ++i) e[i] = 0;
+      if (s.y) store_some(s.y, s.y_type, (row + r) * s.y_stride + 16 * p, e, columns);
+      total += e;
+    }
+    add_to_row_sum(s, row + r, total);
+    take_target(s, sums, row, r);
+  }
+}
+
 LYCEUM_INLINE void finish_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin, int64_t end) {
   switch (s.epilogue) {
     case Epilogue::kStore:
       return store_rows(s, sums, row, begin, end);
     case Epilogue::kActivate:
       return activate_rows(s, sums, row, begin, end);
+    case Epilogue::kExponential:
+      return exponential_rows(s, sums, row, begin, end);
     case Epilogue::kWeightGradient:
       return add_rows(s, sums, row, begin, end);
   }
@@ -205,12 +255,10 @@ static double log_sum_exp_row(const float* z, int64_t n, float scale) {
   return static_cast<double>(top) + __builtin_log(total);
 }
 
-static void head_slopes_row(const float* z, int64_t n, float scale, float logsumexp, float factor,
-                            void* slopes, DType type, int64_t at) {
-  for (int64_t v = 0; v < n; v += 16) {
-    const V p = exponential(load_some(z + v, n - v) * scale - logsumexp);
-    store_some(slopes, type, at + v, p * factor, n - v);
-  }
+static void scale_row(int64_t n, float factor, ConstRows x, int64_t x_row, Rows y, int64_t y_row) {
+  for (int64_t i = 0; i < n; i += 16)
+    store_some(y.data, y.type, y_row * y.stride + i,
+               load_some(x.data, x.type, x_row * x.stride + i, n - i) * factor, n - i);
 }
 
 }  // namespace

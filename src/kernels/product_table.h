@@ -53,7 +53,11 @@ struct Prefetch {
   int64_t bytes = 0, stride = 0, count = 0;
 };
 
-enum class Epilogue : uint8_t { kStore, kActivate, kWeightGradient };
+enum class Epilogue : uint8_t { kStore, kActivate, kExponential, kWeightGradient };
+
+// Panels of 16 columns whose exponentials one sum of a row collects: a fixed number, so that no cut of the
+// work changes the order of a sum.
+constexpr int64_t kSumPanels = 32;
 
 struct Sweep {
   const void* a = nullptr;
@@ -80,6 +84,15 @@ struct Sweep {
   void* pre = nullptr;
   DType pre_type = DType::kF32;
   int64_t pre_stride = 0, pre_part = 0;  // pre_part: elements from a gate to its up
+  // kExponential: y = exp(exponent * C - shift), lane by lane also added to row_sums [rows][16] (or begun
+  // there); C of each row's target is copied out. y null: sums only.
+  float exponent = 1;
+  const float* shift = nullptr;  // of the first row; null: 0
+  float* row_sums = nullptr;
+  bool begins = false;
+  const int32_t* target = nullptr;  // column of the matrix for the first row; negative: none
+  float* target_value = nullptr;
+  int64_t first_column = 0;  // of the sweep
   // kWeightGradient: rows of C are inputs. dw[p] at (row 0, column 0), pair as in WeightLayout.
   float* dw[kMaxPanels] = {};
   int pair = 2;
@@ -112,9 +125,8 @@ struct ProductTable {
                   ConstRows out, ConstRows residual, Rows y);
   // log sum exp(scale * z) of a row.
   double (*log_sum_exp)(const float* z, int64_t n, float scale);
-  // slopes[at + v] = factor * exp(scale * z[v] - logsumexp)
-  void (*head_slopes)(const float* z, int64_t n, float scale, float logsumexp, float factor, void* slopes,
-                      DType type, int64_t at);
+  // y[i] = factor * x[i] of a row.
+  void (*scale_row)(int64_t n, float factor, ConstRows x, int64_t x_row, Rows y, int64_t y_row);
 };
 
 extern const ProductTable kProductsAvx2, kProductsAvx512, kProductsAvx512Bf16, kProductsAmx,

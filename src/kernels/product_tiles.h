@@ -94,7 +94,7 @@ static __attribute__((noinline)) void finish_block(const Sweep& s, const Pending
 
 // What is done with a whole block of sums whose columns are full, cheap enough to stand between the tile
 // instructions; kGeneral is everything else.
-enum class Finish { kGeneral, kStoreBf16, kStoreF32, kActivate, kAdd };
+enum class Finish { kGeneral, kStoreBf16, kStoreF32, kActivate, kExponential, kAdd };
 
 LYCEUM_INLINE Finish finish_of(const Sweep& s) {
   if (s.panels != 2 || s.bias) return Finish::kGeneral;
@@ -104,6 +104,8 @@ LYCEUM_INLINE Finish finish_of(const Sweep& s) {
       return s.y_type == DType::kBF16 ? Finish::kStoreBf16 : Finish::kStoreF32;
     case Epilogue::kActivate:
       return activates_pairs(s) ? Finish::kActivate : Finish::kGeneral;
+    case Epilogue::kExponential:
+      return exponential_pairs(s) ? Finish::kExponential : Finish::kGeneral;
     case Epilogue::kWeightGradient:
       return s.pair == 2 && s.columns >= 32 ? Finish::kAdd : Finish::kGeneral;
   }
@@ -129,6 +131,7 @@ struct Mixer {
     if (kFinish == Finish::kStoreBf16) store_pairs<bf16>(s, sums, pending.row, done, done + 1);
     if (kFinish == Finish::kStoreF32) store_pairs<float>(s, sums, pending.row, done, done + 1);
     if (kFinish == Finish::kActivate) activate_pair(s, sums, pending.row, done, done + 1);
+    if (kFinish == Finish::kExponential) exponential_pair(s, sums, pending.row, done, done + 1);
     if (kFinish == Finish::kAdd) {
       add_pairs(s, sums, pending.row, done, 0);
       add_pairs(s, sums, pending.row, done, 1);
@@ -233,6 +236,8 @@ static void sweep_tiles(const Sweep& s, float* scratch) {
       return sweep_tiles_as<T, Finish::kStoreF32>(s, scratch);
     case Finish::kActivate:
       return sweep_tiles_as<T, Finish::kActivate>(s, scratch);
+    case Finish::kExponential:
+      return sweep_tiles_as<T, Finish::kExponential>(s, scratch);
     case Finish::kAdd:
       return sweep_tiles_as<T, Finish::kAdd>(s, scratch);
     case Finish::kGeneral:

@@ -70,7 +70,9 @@ void forward(const ProductTable& table, const Groups& groups, ConstRows x, const
   const int64_t step = together ? table.panels / 2 : table.panels;
   const int64_t panels = together ? part_panels : layout.parts * part_panels;
   const int64_t panel_bytes = layout.panel_size() * static_cast<int64_t>(dtype_size(layout.type));
-  const auto& tasks = cut_rows(groups, table.row_block, packed_budget() / row_bytes(table, k), panels, step);
+  const bool sums = form.epilogue == Epilogue::kExponential;
+  const auto& tasks = cut_rows(groups, table.row_block, packed_budget() / row_bytes(table, k), panels,
+                               sums ? kSumPanels : step);
   run_tasks(table, tasks, [&](const ProductTask& task) {
     const PackRows rows{x, gather, task.first, task.rows, {{0, layout.k, k}, {}}, 1};
     const Sweep block = packed_sweep(table, rows, k);
@@ -92,11 +94,18 @@ void forward(const ProductTable& table, const Groups& groups, ConstRows x, const
                       together ? part_panels * panel_bytes : panel_bytes, together ? 2 : taken};
       }
       s.columns = layout.n - 16 * first;
-      s.y = at(y, task.first, part * layout.n + 16 * first);
+      if (y.data) s.y = at(y, task.first, part * layout.n + 16 * first);
       if (w.bias) s.bias = w.bias + (task.group * layout.parts + part) * layout.n + 16 * first;
       if (w.bias && together) s.bias_up = s.bias + layout.n;
       if (pre.data) s.pre = at(pre, task.first, 16 * first);
       if (s.scale) s.scale += task.first;
+      if (sums) {
+        s.begins = p % kSumPanels == 0;
+        s.row_sums += (p / kSumPanels * groups.slots() + task.first) * 16;
+        s.first_column = 16 * p;
+        if (s.shift) s.shift += task.first;
+        if (s.target) s.target += task.first, s.target_value += task.first;
+      }
       table.sweep(s, scratch);
     }
   });
@@ -138,6 +147,18 @@ void activated_product(const Groups& groups, ConstRows x, const int32_t* gather,
   reference::activated_product(groups, x, gather, w, activation, scale, {}, wanted.rows);
   compare_rows("activated_product", shape_text(groups, w.layout), x.type == DType::kBF16, h, wanted.rows,
                groups.slots(), w.layout.n);
+}
+
+void exponential_product(int64_t tokens, ConstRows x, const Weights& w, float exponent, const float* shift,
+                         const int32_t* target, Rows y, float* row_sums, float* target_value) {
+  const int32_t bounds[2] = {0, static_cast<int32_t>(tokens)};
+  Sweep form;
+  form.epilogue = Epilogue::kExponential;
+  form.y_type = y.type, form.y_stride = y.stride;
+  form.exponent = exponent, form.shift = shift;
+  form.row_sums = row_sums;
+  form.target = target, form.target_value = target_value;
+  forward(*product_table(x.type, w.layout.type), {1, bounds}, x, nullptr, w, form, y, {});
 }
 
 namespace {

@@ -85,7 +85,7 @@ constinit const ProductTable kProductsAmxEmulated = {
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
     .log_sum_exp = log_sum_exp_row,
-    .head_slopes = head_slopes_row,
+    .scale_row = scale_row,
 };
 
 }  // namespace lyceum::kernels

@@ -49,7 +49,7 @@ constinit const ProductTable kProductsAvx512 = {
     .activation_gradient = activation_gradient_rows,
     .combine = combine_rows,
     .log_sum_exp = log_sum_exp_row,
-    .head_slopes = head_slopes_row,
+    .scale_row = scale_row,
 };
 
 }  // namespace lyceum::kernels
