@@ -69,7 +69,22 @@ const AddedToken* AddedTokenMatcher::longest(const char* p, const char* end, siz
   return found < 0 ? nullptr : tokens_[found];
 }
 
-void AddedTokenMatcher::split(std::string_view text, bool allow_special,
+bool AddedToken::is_control() const {
+  const auto between = [&](char first, char last) {
+    return content.starts_with(first) && content.ends_with(last);
+  };
+  return special || between('<', '>') || between('[', ']');
+}
+
+bool AllowedTokens::allow(const AddedToken& token, size_t begin, size_t end) const {
+  if (no_control) return !token.is_control();
+  if (!trusted) return special || !token.special;
+  if (!token.is_control()) return true;
+  const auto next = std::upper_bound(trusted->begin(), trusted->end(), std::pair(begin, ~size_t{0}));
+  return next != trusted->begin() && (next - 1)->second >= end;
+}
+
+void AddedTokenMatcher::split(std::string_view text, const AllowedTokens& allowed,
                               std::vector<TextSegment>& out) const {
   if (nodes_.empty() || text.empty()) {
     if (!text.empty()) out.push_back({text, -1});
@@ -89,7 +104,7 @@ void AddedTokenMatcher::split(std::string_view text, bool allow_special,
     }
     size_t begin = static_cast<size_t>(p - data), stop = begin + length;
     p += length;  // also when the match is refused: matches do not overlap, as in Hugging Face tokenizers
-    if (token->special && !allow_special) continue;
+    if (!allowed.allow(*token, begin, stop)) continue;
     if (token->single_word && touches_word(text, begin, stop)) continue;
     if (token->lstrip) {
       for (size_t before; begin > done && has_class(char_before(text, begin, &before), kSpace);)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lyceum {
@@ -16,6 +17,20 @@ struct AddedToken {
   bool rstrip = false;       // takes the white space behind it
   bool normalized = true;    // looked for in the normalised text rather than in the given one
   bool special = false;      // a control token
+  // Special, or spelled as a control token is ("<think>", "[INST]"): many files forget the flag. Such tokens
+  // are never found in text of a user.
+  bool is_control() const;
+};
+
+// Which added tokens may be found where.
+struct AllowedTokens {
+  bool special = false;  // control tokens by their flag, everywhere
+  // If there is one: control tokens in these stretches alone, [begin, end) in bytes, in order; others
+  // everywhere.
+  const std::vector<std::pair<size_t, size_t>>* trusted = nullptr;
+  bool no_control = false;  // none of them, whatever the flag says
+
+  bool allow(const AddedToken& token, size_t begin, size_t end) const;
 };
 
 // A stretch of text, or an added token with its id.
@@ -37,9 +52,9 @@ class AddedTokenMatcher {
     if (!nodes_.empty()) longest(text.data(), text.data() + text.size(), &length);
     return length;
   }
-  // Appends the segments of `text`, which cover it except for what strip rules take. Special tokens stay text
-  // unless `allow_special`.
-  void split(std::string_view text, bool allow_special, std::vector<TextSegment>& out) const;
+  // Appends the segments of `text`, which cover it except for what strip rules take. Tokens that are not
+  // allowed stay text.
+  void split(std::string_view text, const AllowedTokens& allowed, std::vector<TextSegment>& out) const;
 
  private:
   struct Node {

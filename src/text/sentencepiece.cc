@@ -100,10 +100,10 @@ std::unique_ptr<const TokenModel> make_model(const sentencepiece::Model& model, 
     UnigramSpec spec;
     spec.unk = unk;
     spec.byte_fallback = bytes;
-    spec.single = true;
     for (int id = 0; id < model.pieces_size(); ++id) {
       const sentencepiece::Piece& p = model.pieces(id);
-      spec.pieces.push_back({p.piece(), p.score(), in_text(id), p.type() == kUserDefined});
+      spec.pieces.push_back(
+          {p.piece(), p.score(), in_text(id), p.type() == kUserDefined, p.type() == kNormal});
     }
     return make_unigram(std::move(spec));
   }

@@ -48,10 +48,13 @@ bool drops_first(const State& s, std::string_view text) {
 // Calls on_id(id) for added tokens and on_text(text, at_start) for the normalised stretches between them, in
 // order. Normalised text lives in `arena`, or, if that is null, until on_text returns.
 template <class OnId, class OnText>
-void walk(const State& s, std::string_view text, bool allow_special, TextArena* arena, const OnId& on_id,
-          const OnText& on_text) {
+void walk(const State& s, std::string_view text, const AllowedTokens& allowed, TextArena* arena,
+          const OnId& on_id, const OnText& on_text) {
   std::vector<TextSegment> raw, normalized;
-  s.raw_matcher.split(text, allow_special, raw);
+  const bool marked = allowed.trusted != nullptr;
+  (marked ? s.marked_matcher : s.raw_matcher).split(text, allowed, raw);
+  // in marked text every control token was found by now
+  const AllowedTokens in_normalized = marked ? AllowedTokens{.no_control = true} : allowed;
   std::string buffer;
   for (const TextSegment& segment : raw) {
     if (segment.id >= 0) {
@@ -73,7 +76,7 @@ void walk(const State& s, std::string_view text, bool allow_special, TextArena* 
         segment.text.data() == text.data() &&
         (!s.normalizer || clean.data() == segment.text.data() || !drops_first(s, segment.text));
     normalized.clear();
-    s.normalized_matcher.split(clean, allow_special, normalized);
+    s.normalized_matcher.split(clean, in_normalized, normalized);
     for (const TextSegment& part : normalized) {
       if (part.id >= 0) on_id(part.id);
       else on_text(part.text, whole && part.text.data() == clean.data());
@@ -82,12 +85,12 @@ void walk(const State& s, std::string_view text, bool allow_special, TextArena* 
 }
 
 // Everything in one pass and on this thread.
-void encode_here(const State& s, std::string_view text, bool allow_special, ModelScratch& scratch,
+void encode_here(const State& s, std::string_view text, const AllowedTokens& allowed, ModelScratch& scratch,
                  std::vector<int32_t>& out) {
   const Scan scan = s.pre_tokenizer ? s.pre_tokenizer->scan() : nullptr;
   const bool whole = !s.pre_tokenizer || s.pre_tokenizer->is_identity();
   walk(
-      s, text, allow_special, nullptr, [&](int32_t id) { out.push_back(id); },
+      s, text, allowed, nullptr, [&](int32_t id) { out.push_back(id); },
       [&](std::string_view part, bool at_start) {
         if (whole) return s.model->encode(part, scratch, out);
         if (scan) {
@@ -135,7 +138,7 @@ std::vector<std::string_view> cut_text(std::string_view text) {
 }
 
 // A text that must not be cut before it is split: words first, here, then their ids on all threads.
-std::vector<int32_t> encode_by_words(const State& s, std::string_view text, bool allow_special) {
+std::vector<int32_t> encode_by_words(const State& s, std::string_view text, const AllowedTokens& allowed) {
   struct Job {
     std::string_view word;
     int32_t id;  // of an added token, or -1
@@ -143,7 +146,7 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, bool
   std::vector<Job> jobs;
   TextArena arena;
   walk(
-      s, text, allow_special, &arena,
+      s, text, allowed, &arena,
       [&](int32_t id) {
         jobs.push_back({{}, id});
       },
@@ -176,21 +179,21 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, bool
   return out;
 }
 
-std::vector<int32_t> encode_text(const State& s, std::string_view text, bool allow_special) {
+std::vector<int32_t> encode_text(const State& s, std::string_view text, const AllowedTokens& allowed) {
   std::vector<int32_t> out;
   if (text.size() <= 2 * kChunk) {
     ScratchLease scratch(s);
     out.reserve(text.size() / 3 + 8);
-    encode_here(s, text, allow_special, *scratch, out);
+    encode_here(s, text, allowed, *scratch, out);
     return out;
   }
-  if (!s.may_cut) return encode_by_words(s, text, allow_special);
+  if (!s.may_cut || allowed.trusted) return encode_by_words(s, text, allowed);
   const std::vector<std::string_view> chunks = cut_text(text);
   std::vector<std::vector<int32_t>> parts(chunks.size());
   parallel_for(static_cast<int64_t>(chunks.size()), [&](int64_t i, int) {
     ScratchLease scratch(s);
     parts[i].reserve(chunks[i].size() / 3 + 8);
-    encode_here(s, chunks[i], allow_special, *scratch, parts[i]);
+    encode_here(s, chunks[i], allowed, *scratch, parts[i]);
   });
   size_t total = 0;
   for (const auto& part : parts) total += part.size();
@@ -208,8 +211,22 @@ void add_special(const State& s, std::vector<int32_t>& ids) {
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
   std::string buffer;
-  std::vector<int32_t> ids = encode_text(*state_, to_valid_utf8(text, buffer), options.allow_special);
+  std::vector<int32_t> ids =
+      encode_text(*state_, to_valid_utf8(text, buffer), {.special = options.allow_special});
   if (options.add_special) add_special(*state_, ids);
+  return ids;
+}
+
+std::vector<int32_t> Tokenizer::encode_marked(std::span<const MarkedText> parts, bool with_special) const {
+  std::string text, buffer;
+  std::vector<std::pair<size_t, size_t>> trusted;
+  for (const MarkedText& part : parts) {
+    const size_t begin = text.size();
+    text += to_valid_utf8(part.text, buffer);
+    if (part.trusted) trusted.emplace_back(begin, text.size());
+  }
+  std::vector<int32_t> ids = encode_text(*state_, text, {.trusted = &trusted});
+  if (with_special) add_special(*state_, ids);
   return ids;
 }
 
@@ -230,7 +247,8 @@ std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::s
     for (size_t i = begins[task]; i < begins[task + 1]; ++i) {
       if (texts[i].size() > 2 * kChunk) continue;
       out[i].reserve(texts[i].size() / 3 + 8);
-      encode_here(*state_, to_valid_utf8(texts[i], buffer), options.allow_special, *scratch, out[i]);
+      encode_here(*state_, to_valid_utf8(texts[i], buffer), AllowedTokens{.special = options.allow_special},
+                  *scratch, out[i]);
       if (options.add_special) add_special(*state_, out[i]);
     }
   });

@@ -26,6 +26,12 @@ struct EncodeOptions {
   bool allow_special = false;
 };
 
+// Part of a text, and whether we wrote it.
+struct MarkedText {
+  std::string text;
+  bool trusted = false;  // control tokens are recognised here and nowhere else
+};
+
 class Tokenizer {
  public:
   // Reads a tokenizer.json or a SentencePiece model, or the folder that holds one; tokenizer_config.json,
@@ -39,6 +45,9 @@ class Tokenizer {
   // Ids of a text. Invalid UTF-8 counts as U+FFFD, one per maximal invalid part (Python's errors="replace").
   // Long texts are encoded on all threads; the ids do not depend on how many. Thread: any.
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
+  // Ids of the parts as one text. A control token (AddedToken::is_control) is found only where all of it
+  // stands in one trusted part: what a user or a document says never becomes one, whatever stands beside it.
+  std::vector<int32_t> encode_marked(std::span<const MarkedText> parts, bool add_special = false) const;
   // [texts] the ids of each, on all threads.
   std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string_view> texts,
                                                  const EncodeOptions& options = {}) const;

@@ -49,6 +49,8 @@ void index_pieces(const Vocab& vocab, Tokenizer::State& s, const std::string& wh
   for (size_t i = 0; i < s.added.size(); ++i) {
     if (s.added[i].normalized) s.normalized_matcher.add(s.added_normalized[i], &s.added[i]);
     else s.raw_matcher.add(s.added[i].content, &s.added[i]);
+    if (!s.added[i].normalized || s.added[i].is_control())
+      s.marked_matcher.add(s.added[i].content, &s.added[i]);
   }
   if (!s.decoder || !s.decoder->is_byte_level()) return;
   for (const std::string& piece : s.pieces)

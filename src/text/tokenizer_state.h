@@ -28,6 +28,7 @@ struct Tokenizer::State {
   std::vector<AddedToken> added;
   std::vector<std::string> added_normalized;  // [added] what is looked for in normalised text
   AddedTokenMatcher raw_matcher, normalized_matcher;
+  AddedTokenMatcher marked_matcher;  // for marked text: all of raw_matcher, and every control token
 
   std::vector<std::string> pieces;  // [id] as decoders see them
   std::unordered_map<std::string, int32_t> ids;

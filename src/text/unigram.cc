@@ -34,8 +34,7 @@ struct UnigramScratch : ModelScratch {
 
 class Unigram : public TokenModel {
  public:
-  explicit Unigram(UnigramSpec spec)
-      : unk_(spec.unk), byte_fallback_(spec.byte_fallback), single_(spec.single) {
+  explicit Unigram(UnigramSpec spec) : unk_(spec.unk), byte_fallback_(spec.byte_fallback) {
     std::vector<PieceTrie::Key> keys;
     double lowest = std::numeric_limits<double>::max(), highest = std::numeric_limits<float>::min();
     cut_at_marker_ = false;
@@ -43,7 +42,7 @@ class Unigram : public TokenModel {
     for (size_t id = 0; id < spec.pieces.size(); ++id) {
       const UnigramPiece& p = spec.pieces[id];
       scores_.push_back(p.score);
-      if (!p.user_defined && (p.in_text || !single_)) {
+      if (p.counts) {
         lowest = std::min(lowest, p.score);
         highest = std::max(highest, p.score);
       }
@@ -56,8 +55,7 @@ class Unigram : public TokenModel {
     for (size_t id = 0; id < spec.pieces.size(); ++id)
       if (spec.pieces[id].user_defined)
         scores_[id] = static_cast<float>(spec.pieces[id].text.size()) * static_cast<float>(highest) - 0.1;
-    unk_score_ =
-        single_ ? static_cast<float>(lowest) - static_cast<float>(kUnkPenalty) : lowest - kUnkPenalty;
+    unk_score_ = lowest - kUnkPenalty;
     trie_ = PieceTrie(std::move(keys));
     find_bytes(spec);
   }
@@ -66,7 +64,7 @@ class Unigram : public TokenModel {
 
   void encode(std::string_view word, ModelScratch& scratch_base, std::vector<int32_t>& out) const override {
     auto& scratch = static_cast<UnigramScratch&>(scratch_base);
-    double start = 0;  // score of the best way to the word: what a sum in float is rounded beside
+    double start = 0;  // score of the best way to the word: sums are rounded beside it
     while (!word.empty()) {
       const size_t end = cut_at_marker_ ? find_marker_cut(word, 1) : word.size();
       encode_word(word.substr(0, end), start, scratch, out);
@@ -74,14 +72,7 @@ class Unigram : public TokenModel {
     }
   }
 
-  // Sums that are rounded beside what stands before do not fall into parts.
-  size_t find_cut(std::string_view word, size_t from) const override {
-    return cut_at_marker_ && !single_ ? find_marker_cut(word, from) : word.size();
-  }
-
  private:
-  double round(double sum) const { return single_ ? static_cast<float>(sum) : sum; }
-
   void encode_word(std::string_view word, double& start, UnigramScratch& s, std::vector<int32_t>& out) const {
     const size_t before = out.size();
     if (!s.cache.find(word, out) && remember(word, s)) s.cache.find(word, out);
@@ -89,11 +80,10 @@ class Unigram : public TokenModel {
       const float lead = std::bit_cast<float>(out.back());
       out.pop_back();
       double end = start;
-      for (size_t i = before; i < out.size(); ++i) end = round(end + scores_[out[i]]);
+      for (size_t i = before; i < out.size(); ++i) end += scores_[out[i]];
       // Each of the sums that met in the word was rounded at most once a character.
-      const double grain = single_ ? 1.2e-7 : 2.3e-16;
       const double doubt =
-          2 * static_cast<double>(word.size() + 2) * grain * (std::fabs(end) + std::fabs(start));
+          2 * static_cast<double>(word.size() + 2) * 2.3e-16 * (std::fabs(end) + std::fabs(start));
       if (start == 0 || lead > doubt) {
         start = end;
         return;
@@ -148,7 +138,7 @@ class Unigram : public TokenModel {
       bool alone = false;  // this character is a piece
       const auto offer = [&](size_t end, double score, int32_t id) {
         Place& p = s.places[end];
-        const double sum = round(score + here);
+        const double sum = score + here;
         if (p.begin >= 0 && !(sum > p.score)) {
           p.lead = std::min(p.lead, static_cast<float>(p.score - sum));
           return;
@@ -192,7 +182,7 @@ class Unigram : public TokenModel {
   }
 
   int32_t unk_;
-  bool byte_fallback_, single_, cut_at_marker_ = false;
+  bool byte_fallback_, cut_at_marker_ = false;
   double unk_score_ = 0;
   std::vector<double> scores_;  // [id]
   std::array<int32_t, 256> bytes_;

@@ -4,7 +4,8 @@
 //   best(end) = max over pieces that end there of best(begin) + score(piece)
 //
 // A character that no piece covers alone costs 10 more than the worst piece. Ids equal those of Hugging Face
-// `tokenizers` (sums in double) and of SentencePiece (sums in float, rounded from the beginning of the text).
+// `tokenizers` and of SentencePiece, whose sums, from the beginning of the text, are rounded to double: where
+// two ways are equally good, that decides.
 #pragma once
 
 #include <memory>
@@ -20,13 +21,13 @@ struct UnigramPiece {
   double score = 0;
   bool in_text = true;        // false: a control token, a byte: never found in text
   bool user_defined = false;  // always preferred to the pieces that it covers
+  bool counts = true;         // among the scores whose worst an unknown character is held against
 };
 
 struct UnigramSpec {
   std::vector<UnigramPiece> pieces;  // [id]
   int32_t unk = -1;
   bool byte_fallback = false;
-  bool single = false;  // sums in float
 };
 
 std::unique_ptr<const TokenModel> make_unigram(UnigramSpec spec);
