@@ -7,7 +7,8 @@
 //   dlogit[t, v] = a_t E[t, v],     a_t = scale * (from_sum - from_target) * exp(shift - logsumexp),
 // so E, with slope / a_t in the target's place, is what the other two products read:
 //   dx_t = a_t (E W)_t,     dW = E^T (a_t x_t).
-// E is bf16 where the operands are, a block of at most kBlockBytes.
+// E is what the level multiplies (bf16 or f32), a block of at most kBlockBytes, and stands as the level reads
+// it.
 #include "kernels/head.h"
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "kernels/product_blocks.h"
+#include "kernels/product_simd.h"
 #include "kernels/products_reference.h"
 
 namespace lyceum::kernels {
@@ -32,7 +34,7 @@ struct Factor {
 
 class Head {
  public:
-  Head(int64_t tokens, ConstRows x, const Weights& w, float scale, const int32_t* targets)
+  Head(int64_t tokens, ConstRows x, const Weights& w, float scale, const int32_t* targets, bool gradient)
       : tokens_(tokens),
         x_(x),
         w_(w),
@@ -40,29 +42,30 @@ class Head {
         targets_(targets),
         table_(*product_table(x.type, w.layout.type)) {
     check(w.layout.parts == 1 && !w.bias, "head", "wanted an output matrix of one part without bias");
-    type_ = x.type == DType::kBF16 && w.layout.type == DType::kBF16 ? DType::kBF16 : DType::kF32;
-    const int64_t size = static_cast<int64_t>(dtype_size(type_));
-    stride_ = round_up(vocab_, 32) + 64;  // neighbours of a column do not share a cache set
-    block_ = std::min(tokens, std::clamp<int64_t>(kBlockBytes / (size * stride_) / 64 * 64, 64, 2048));
+    e_ = packed_rows(table_, vocab_);
+    block_ = std::min(tokens, std::clamp<int64_t>(kBlockBytes / packed_bytes(e_, 32) * 32, 64, 2048));
     pieces_ = (vocab_ + 16 * kSumPanels - 1) / (16 * kSumPanels);
-    const int64_t e_bytes = round_up(block_ * stride_ * size, 64), sums = pieces_ * block_ * 16,
+    const int64_t e_bytes = packed_bytes(e_, block_), sums = pieces_ * block_ * 16,
                   row = round_up(block_, 16), width = round_up(width_, 16);
-    char* memory =
-        static_cast<char*>(worker_memory(3, e_bytes + 4 * (sums + 2 * row) + 2 * block_ * width * 4));
-    e_ = {memory, type_, stride_};
-    row_sums_ = reinterpret_cast<float*>(memory + e_bytes);
+    const int64_t panel_bytes = gradient ? packed_bytes(e_, width) : 0;
+    char* memory = static_cast<char*>(
+        worker_memory(3, e_bytes + panel_bytes + 4 * (sums + 2 * row) + 2 * block_ * width * 4));
+    e_.data = memory;
+    panels_ = memory + e_bytes;
+    row_sums_ = reinterpret_cast<float*>(memory + e_bytes + panel_bytes);
     target_value_ = row_sums_ + sums;
     factor_ = target_value_ + row;
     dx_ = {factor_ + row, DType::kF32, width};
-    scaled_ = {factor_ + row + block_ * width, type_, width};
+    scaled_ = {factor_ + row + block_ * width, e_.type, width};
+    if (gradient) transpose_weights(table_, w_, e_, panels_);
   }
 
   // E of tokens first .. first + n, or its sums alone.
   void exponentials(int64_t first, int64_t n, const float* shift, bool store) const {
-    Rows to = e_;
+    PackedRows to = e_;
     if (!store) to.data = nullptr;
-    exponential_product(n, rows(x_, first), w_, scale_, shift, targets_ ? targets_ + first : nullptr, to,
-                        row_sums_, target_value_);
+    exponential_product(table_, n, rows(x_, first), w_, scale_, shift, targets_ ? targets_ + first : nullptr,
+                        to, row_sums_, target_value_);
   }
 
   // From E without a shift; false where a row is out of its range.
@@ -85,7 +88,7 @@ class Head {
 
   // The same from logits, for any logits; argmax nullable.
   void plain_statistics(int64_t first, int64_t n, float* log_prob, float* logsumexp, int32_t* argmax) const {
-    const int64_t room = std::max<int64_t>(1, type_ == DType::kBF16 ? block_ / 2 : block_);
+    const int64_t room = std::max<int64_t>(1, e_.type == DType::kBF16 ? block_ / 2 : block_);
     float* logits = static_cast<float*>(e_.data);
     for (int64_t begin = first; begin < first + n; begin += room) {
       const int64_t count = std::min(room, first + n - begin);
@@ -116,14 +119,13 @@ class Head {
         if (dw) table_.scale_row(width_, factor_[r], x_, first + r, scaled_, r);
       }
     });
-    const int32_t bounds[2] = {0, static_cast<int32_t>(n)};
     if (dx.data) {
-      product_dgrad({1, bounds}, e_, nullptr, w_, dx_);
+      packed_dgrad(table_, n, e_, panels_, width_, dx_);
       parallel_ranges(n, 16, [&](int64_t begin, int64_t end, int) {
         for (int64_t r = begin; r < end; ++r) table_.scale_row(width_, factor_[r], dx_, r, dx, first + r);
       });
     }
-    if (dw) product_wgrad({1, bounds}, e_, nullptr, scaled_, nullptr, w_.layout, dw, w_.layout.size());
+    if (dw) packed_wgrad(table_, n, e_, scaled_, w_.layout, dw);
   }
 
   template <class Body>
@@ -153,8 +155,8 @@ class Head {
       const float slope = scale_ * (f.from_target * (1 - p) + f.from_sum * p);
       if (a == 0 && slope != 0) a = 1e-20f;
       const float e = a == 0 ? 0 : slope / a;
-      const int64_t at = r * stride_ + target;
-      if (type_ == DType::kBF16) static_cast<bf16*>(e_.data)[at] = to_bf16(e);
+      const int64_t at = table_.tiled ? tile_at(r, target, e_.stride) : r * e_.stride + target;
+      if (e_.type == DType::kBF16) static_cast<bf16*>(e_.data)[at] = to_bf16(e);
       else static_cast<float*>(e_.data)[at] = e;
     }
     factor_[r] = a;
@@ -174,9 +176,9 @@ class Head {
   float scale_;
   const int32_t* targets_;
   const ProductTable& table_;
-  int64_t vocab_ = w_.layout.n, width_ = w_.layout.k, stride_, block_, pieces_;
-  DType type_;
-  Rows e_;                         // [block, vocab]
+  int64_t vocab_ = w_.layout.n, width_ = w_.layout.k, block_, pieces_;
+  PackedRows e_;                   // [block, vocab]
+  char* panels_;                   // the weights as dgrad reads them
   float* row_sums_;                // [pieces, n, 16]
   float *target_value_, *factor_;  // [block]
   Rows dx_, scaled_;               // [block, d_model]: f32; a_t x_t, type as E
@@ -189,7 +191,7 @@ void linear_log_prob(int64_t tokens, ConstRows x, const Weights& w, float scale,
   if (tokens == 0) return;
   if (!product_table(x.type, w.layout.type))
     return reference::linear_log_prob(tokens, x, w, scale, targets, log_prob, logsumexp, argmax);
-  const Head head(tokens, x, w, scale, targets);
+  const Head head(tokens, x, w, scale, targets, false);
   head.for_blocks([&](int64_t first, int64_t n) {
     if (!argmax) {
       head.exponentials(first, n, nullptr, false);
@@ -206,7 +208,7 @@ void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, flo
   if (!product_table(x.type, w.layout.type))
     return reference::linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, dlog_prob, dlogsumexp,
                                                dx, dw);
-  const Head head(tokens, x, w, scale, targets);
+  const Head head(tokens, x, w, scale, targets, true);
   head.for_blocks([&](int64_t first, int64_t n) {
     head.exponentials(first, n, logsumexp + first, true);
     head.backward(
@@ -234,7 +236,7 @@ void linear_cross_entropy(int64_t tokens, ConstRows x, const Weights& w, float s
     return reference::linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, from_target, from_sum,
                                                dx, dw);
   }
-  const Head head(tokens, x, w, scale, targets);
+  const Head head(tokens, x, w, scale, targets, true);
   head.for_blocks([&](int64_t first, int64_t n) {
     const float* shift = nullptr;
     head.exponentials(first, n, shift, true);

@@ -26,11 +26,30 @@ int64_t packed_budget();
 const std::vector<ProductTask>& cut_rows(const Groups& groups, int64_t row_block, int64_t max_rows,
                                          int64_t panels, int64_t panel_step);
 
-// For the head: y[t, v] = exp(exponent * x[t] . W[v] - shift[t]) (shift null: 0; y.data null: not stored),
-// where row_sums[(piece * tokens + t) * 16 .. + 16] together hold the sum over the columns of piece v / (16
+// The products of the head. Between them E [tokens, outputs] stands as the level's sweeps read their A, so
+// that it is never packed: tiles where the level is tiled, else rows.
+struct PackedRows {
+  void* data = nullptr;
+  DType type = DType::kBF16;  // the level's operand
+  int64_t stride = 0;         // columns of a row, padding included
+};
+PackedRows packed_rows(const ProductTable& table, int64_t columns);  // data still null
+int64_t packed_bytes(const PackedRows& rows, int64_t n);
+
+// y[t, v] = exp(exponent * x[t] . W[v] - shift[t]) (shift null: 0; y.data null: not stored), where
+// row_sums[(piece * tokens + t) * 16 .. + 16] together hold the sum over the columns of piece v / (16
 // kSumPanels), and target_value[t] = x[t] . W[target[t]] where target[t] >= 0.
-void exponential_product(int64_t tokens, ConstRows x, const Weights& w, float exponent, const float* shift,
-                         const int32_t* target, Rows y, float* row_sums, float* target_value);
+void exponential_product(const ProductTable& table, int64_t tokens, ConstRows x, const Weights& w,
+                         float exponent, const float* shift, const int32_t* target, PackedRows y,
+                         float* row_sums, float* target_value);
+// W as the panels of a dgrad: [k / 16][stride][16] of the level's operand.
+void transpose_weights(const ProductTable& table, const Weights& w, const PackedRows& form, void* panels);
+// dx = E W.
+void packed_dgrad(const ProductTable& table, int64_t tokens, PackedRows e, const void* panels, int64_t k,
+                  Rows dx);
+// dW += E^T x.
+void packed_wgrad(const ProductTable& table, int64_t tokens, PackedRows e, ConstRows x,
+                  const WeightLayout& layout, float* dw);
 
 // 64-byte aligned memory of the calling thread, at least `bytes`, kept; `use` 0..3 separates buffers.
 void* worker_memory(int use, int64_t bytes);

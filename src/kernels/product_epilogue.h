@@ -148,13 +148,19 @@ LYCEUM_INLINE void add_to_row_sum(const Sweep& s, int64_t row, V sum) {
   store(total, s.begins ? sum : load(total) + sum);
 }
 
+// Where the sweep's columns of a row begin in y.
+LYCEUM_INLINE int64_t exponential_at(const Sweep& s, int64_t row, int64_t column) {
+  return s.tiled ? tile_at(row, s.first_column + column, s.y_stride)
+                 : row * s.y_stride + s.first_column + column;
+}
+
 LYCEUM_INLINE void exponential_pair(const Sweep& s, const Sums& sums, int64_t row, int64_t begin,
                                     int64_t end) {
   for (int64_t r = begin; r < end; ++r) {
     const float shift = s.shift ? s.shift[row + r] : 0.0f;
     const V low = exponential(Sums::at(sums, r, 0) * s.exponent - shift);
     const V high = exponential(Sums::at(sums, r, 1) * s.exponent - shift);
-    if (s.y) store_two(static_cast<bf16*>(s.y) + (row + r) * s.y_stride, low, high);
+    if (s.y) store_two(static_cast<bf16*>(s.y) + exponential_at(s, row + r, 0), low, high);
     add_to_row_sum(s, row + r, low + high);
     take_target(s, sums, row, r);
   }
@@ -168,12 +174,13 @@ LYCEUM_INLINE void exponential_rows(const Sweep& s, const Sums& sums, int64_t ro
     V total = splat(0);
     for (int p = 0; p < s.panels; ++p) {
       const int64_t columns = columns_of(s, p);
-      if (columns <= 0) break;
       V e = exponential(Sums::at(sums, r, p) * s.exponent - shift);
-      for (int64_t i = columns; i < 16; ++i) e[i] = 0;
-      if (s.y) store_some(s.y, s.y_type, (row + r) * s.y_stride + 16 * p, e, columns);
+      for (int64_t i = columns > 0 ? columns : 0; i < 16; ++i) e[i] = 0;
+      if (s.y) store_some(s.y, s.y_type, exponential_at(s, row + r, 16 * p), e, 16);
       total += e;
     }
+    if (s.y && s.tiled && s.panels == 1)
+      store_some(s.y, s.y_type, exponential_at(s, row + r, 16), splat(0), 16);
     add_to_row_sum(s, row + r, total);
     take_target(s, sums, row, r);
   }

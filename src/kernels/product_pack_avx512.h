@@ -73,6 +73,9 @@ LYCEUM_INLINE const bf16* slot_row(const PackColumns& p, int64_t s) {
 // 32 columns of a slot from column c of the block; zeros beyond the slots and the columns.
 LYCEUM_INLINE __m512i slot_words(const PackColumns& p, int64_t s, int64_t c, __mmask32 mask) {
   if (s >= p.slots) return _mm512_setzero_si512();
+  if (p.tiled)
+    return _mm512_maskz_loadu_epi16(
+        mask, static_cast<const bf16*>(p.x.data) + tile_at(p.first + s, p.begin + c, p.x.stride));
   return _mm512_maskz_loadu_epi16(mask, slot_row(p, s) + c);
 }
 

@@ -9,11 +9,6 @@ namespace {
 
 LYCEUM_INLINE int64_t source_row(const int32_t* gather, int64_t slot) { return gather ? gather[slot] : slot; }
 
-// Tiles of A: [rows / 32][k / 32][2][16][32] bf16; position of (row, k) in elements.
-LYCEUM_INLINE int64_t tile_at(int64_t row, int64_t k, int64_t k_all) {
-  return row / 32 * 32 * k_all + k / 32 * 1024 + row % 32 * 32 + k % 32;
-}
-
 static void pack_rows_tiles_plain(const PackRows& p, void* a, int64_t) {
   bf16* to = static_cast<bf16*>(a);
   int64_t k_all = 0;
@@ -43,11 +38,13 @@ static void pack_columns_tiles_plain(const PackColumns& p, void* a, int64_t) {
 static void pack_panels_plain(const PackColumns& p, void* panels) {
   bf16* to = static_cast<bf16*>(panels);
   for (int64_t s = 0; s < p.k; ++s) {
-    const bf16* from = static_cast<const bf16*>(p.x.data) + p.begin;
-    if (s < p.slots) from += source_row(p.gather, p.first + s) * p.x.stride;
-    for (int64_t c = 0; c < (p.columns + 15) / 16 * 16; ++c)
+    const bf16* x = static_cast<const bf16*>(p.x.data);
+    const int64_t row = s < p.slots ? source_row(p.gather, p.first + s) : 0;
+    for (int64_t c = 0; c < (p.columns + 15) / 16 * 16; ++c) {
+      const int64_t at = p.tiled ? tile_at(row, p.begin + c, p.x.stride) : row * p.x.stride + p.begin + c;
       to[c / 16 * 16 * p.k + s / 2 * 32 + c % 16 * 2 + s % 2] =
-          s < p.slots && c < p.columns ? from[c] : bf16{0};
+          s < p.slots && c < p.columns ? x[at] : bf16{0};
+    }
   }
 }
 

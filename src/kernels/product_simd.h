@@ -18,6 +18,11 @@ typedef int32_t VI __attribute__((vector_size(64)));
 typedef uint32_t VU __attribute__((vector_size(64)));
 typedef uint16_t VH __attribute__((vector_size(32)));
 
+// Tiles of A: [rows / 32][k / 32][2][16][32] bf16; position of (row, k) in elements.
+LYCEUM_INLINE int64_t tile_at(int64_t row, int64_t k, int64_t k_all) {
+  return row / 32 * 32 * k_all + k / 32 * 1024 + row % 32 * 32 + k % 32;
+}
+
 LYCEUM_INLINE V splat(float x) { return V{} + x; }
 LYCEUM_INLINE V load(const float* p) {
   V v;

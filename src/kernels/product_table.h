@@ -35,6 +35,7 @@ struct PackColumns {
   const int32_t* gather;
   int64_t first, slots, k;
   int64_t begin, columns;
+  bool tiled = false;  // x stands as tiles of A, x.stride columns wide (no gather, begin a multiple of 32)
 };
 
 // B of dgrad: inputs begin .. begin + 16 * panels of one matrix, outputs as k.
@@ -87,6 +88,7 @@ struct Sweep {
   // kExponential: y = exp(exponent * C - shift), lane by lane also added to row_sums [rows][16] (or begun
   // there); C of each row's target is copied out. y null: sums only.
   float exponent = 1;
+  bool tiled = false;
   const float* shift = nullptr;  // of the first row; null: 0
   float* row_sums = nullptr;
   bool begins = false;

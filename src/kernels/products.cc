@@ -94,7 +94,7 @@ void forward(const ProductTable& table, const Groups& groups, ConstRows x, const
                       together ? part_panels * panel_bytes : panel_bytes, together ? 2 : taken};
       }
       s.columns = layout.n - 16 * first;
-      if (y.data) s.y = at(y, task.first, part * layout.n + 16 * first);
+      s.y = sums ? static_cast<char*>(y.data) : at(y, task.first, part * layout.n + 16 * first);
       if (w.bias) s.bias = w.bias + (task.group * layout.parts + part) * layout.n + 16 * first;
       if (w.bias && together) s.bias_up = s.bias + layout.n;
       if (pre.data) s.pre = at(pre, task.first, 16 * first);
@@ -105,6 +105,8 @@ void forward(const ProductTable& table, const Groups& groups, ConstRows x, const
         s.first_column = 16 * p;
         if (s.shift) s.shift += task.first;
         if (s.target) s.target += task.first, s.target_value += task.first;
+        if (s.y)
+          s.y = static_cast<char*>(s.y) + task.first * y.stride * static_cast<int64_t>(dtype_size(y.type));
       }
       table.sweep(s, scratch);
     }
@@ -147,18 +149,6 @@ void activated_product(const Groups& groups, ConstRows x, const int32_t* gather,
   reference::activated_product(groups, x, gather, w, activation, scale, {}, wanted.rows);
   compare_rows("activated_product", shape_text(groups, w.layout), x.type == DType::kBF16, h, wanted.rows,
                groups.slots(), w.layout.n);
-}
-
-void exponential_product(int64_t tokens, ConstRows x, const Weights& w, float exponent, const float* shift,
-                         const int32_t* target, Rows y, float* row_sums, float* target_value) {
-  const int32_t bounds[2] = {0, static_cast<int32_t>(tokens)};
-  Sweep form;
-  form.epilogue = Epilogue::kExponential;
-  form.y_type = y.type, form.y_stride = y.stride;
-  form.exponent = exponent, form.shift = shift;
-  form.row_sums = row_sums;
-  form.target = target, form.target_value = target_value;
-  forward(*product_table(x.type, w.layout.type), {1, bounds}, x, nullptr, w, form, y, {});
 }
 
 namespace {
@@ -245,7 +235,8 @@ const std::vector<ProductTask>& cut_inputs(const Groups& groups, const WeightLay
 }
 
 void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const int32_t* dy_gather,
-           ConstRows x, const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride) {
+           ConstRows x, const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride,
+           bool dy_tiled = false) {
   int64_t most = 0;
   for (int64_t g = 0; g < groups.n; ++g)
     most = std::max<int64_t>(most, groups.first[g + 1] - groups.first[g]);
@@ -277,7 +268,8 @@ void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
         const int64_t part = p / part_panels, first = p % part_panels;
         wide = std::min({kWidePanels, task.panel + task.panels - p, part_panels - first});
         const int64_t columns = std::min(layout.n - 16 * first, 16 * wide);
-        table->pack_panels({dy, dy_gather, slot, slots, s.k, part * layout.n + 16 * first, columns}, panels);
+        table->pack_panels({dy, dy_gather, slot, slots, s.k, part * layout.n + 16 * first, columns, dy_tiled},
+                           panels);
         for (int64_t q = 0; q < wide; q += table->panels) {
           s.panels = static_cast<int>(std::min<int64_t>(table->panels, wide - q));
           s.columns = columns - 16 * q;
@@ -333,6 +325,74 @@ void combine(int64_t tokens, int64_t width, const int32_t* first, const int32_t*
                   [&](int64_t begin, int64_t end, int) {
                     table->combine(begin, end, width, first, slot, out, residual, y);
                   });
+}
+
+PackedRows packed_rows(const ProductTable& table, int64_t columns) {
+  const int64_t padded = round_up(round_up(columns, 16), table.k_step);
+  // Rows that are not tiled keep off a power of two.
+  return {nullptr, table.operand, table.tiled ? padded : padded + 32};
+}
+int64_t packed_bytes(const PackedRows& rows, int64_t n) {
+  return round_up(n, 32) * rows.stride * static_cast<int64_t>(dtype_size(rows.type));
+}
+
+void exponential_product(const ProductTable& table, int64_t tokens, ConstRows x, const Weights& w,
+                         float exponent, const float* shift, const int32_t* target, PackedRows y,
+                         float* row_sums, float* target_value) {
+  const int32_t bounds[2] = {0, static_cast<int32_t>(tokens)};
+  Sweep form;
+  form.epilogue = Epilogue::kExponential;
+  form.y_type = y.type, form.y_stride = y.stride;
+  form.exponent = exponent, form.shift = shift;
+  form.tiled = table.tiled;
+  form.row_sums = row_sums;
+  form.target = target, form.target_value = target_value;
+  forward(table, {1, bounds}, x, nullptr, w, form, {y.data, y.type, y.stride}, {});
+}
+
+void transpose_weights(const ProductTable& table, const Weights& w, const PackedRows& form, void* panels) {
+  const int64_t k = round_up(w.layout.n_padded(), table.k_step),
+                bytes = k * 16 * static_cast<int64_t>(dtype_size(form.type));
+  parallel_for((w.layout.k + 15) / 16, [&](int64_t p, int) {
+    table.transpose({w.data, w.layout, 16 * p, 1, k, static_cast<char*>(panels) + p * bytes});
+  });
+}
+
+void packed_dgrad(const ProductTable& table, int64_t tokens, PackedRows e, const void* panels, int64_t width,
+                  Rows dx) {
+  const int32_t bounds[2] = {0, static_cast<int32_t>(tokens)};
+  const int64_t size = static_cast<int64_t>(dtype_size(e.type)), k = table.tiled ? e.stride : e.stride - 32,
+                bytes = k * 16 * size, count = (width + 15) / 16;
+  const auto& tasks =
+      cut_rows({1, bounds}, table.row_block, packed_budget() / (e.stride * size), count, table.panels);
+  run_tasks(table, tasks, [&](const ProductTask& task) {
+    Sweep s;
+    s.a = static_cast<char*>(e.data) + task.first * e.stride * size;
+    s.rows = task.rows, s.k = k, s.a_stride = e.stride * size / 4;
+    s.panel_type = e.type;
+    s.y_type = dx.type, s.y_stride = dx.stride;
+    float* scratch = sweep_memory(table, task.rows, k);
+    const int64_t end = task.panel + task.panels;
+    for (int64_t p = task.panel; p < end; p += table.panels) {
+      const auto panel = [&](int64_t i) { return static_cast<const char*>(panels) + i * bytes; };
+      s.panels = static_cast<int>(std::min<int64_t>(table.panels, end - p));
+      for (int j = 0; j < s.panels; ++j) s.panel[j] = panel(p + j);
+      s.prefetch = {};
+      if (p + table.panels < end)
+        s.prefetch = {panel(p + table.panels), bytes, bytes,
+                      std::min<int64_t>(table.panels, end - p - table.panels)};
+      s.columns = width - 16 * p;
+      s.y = at(dx, task.first, 16 * p);
+      table.sweep(s, scratch);
+    }
+  });
+}
+
+void packed_wgrad(const ProductTable& table, int64_t tokens, PackedRows e, ConstRows x,
+                  const WeightLayout& layout, float* dw) {
+  const int32_t bounds[2] = {0, static_cast<int32_t>(tokens)};
+  wgrad(&table, {1, bounds}, {e.data, e.type, e.stride}, nullptr, x, nullptr, layout, dw, layout.size(),
+        table.tiled);
 }
 
 }  // namespace lyceum::kernels
