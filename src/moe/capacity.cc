@@ -89,6 +89,7 @@ void Capacity::fill(const Routing& r, int64_t begin, int64_t end, int64_t limit,
   uint8_t* kept = r.kept.as<uint8_t>();
   const int64_t k = r.top_k, n = end - begin;
   const auto take = [&](int64_t edge) {
+    if (!kept[edge]) return;
     int32_t& count = taken[expert[edge]];
     kept[edge] = count < limit;
     ++count;
@@ -122,6 +123,15 @@ void Capacity::fill(const Routing& r, int64_t begin, int64_t end, int64_t limit,
   for (int32_t e : order) take(e);
 }
 
+Tensor Capacity::groups_of(const Routing& r) const {
+  if (group_ == Group::kSequence) return r.offsets;
+  const int64_t size = group_ == Group::kTokens ? group_size_ : std::max<int64_t>(r.tokens, 1);
+  const int64_t n = (r.tokens + size - 1) / size;
+  Tensor out({n + 1}, DType::kI32);
+  for (int64_t g = 0; g <= n; ++g) out.i32()[g] = static_cast<int32_t>(std::min(r.tokens, g * size));
+  return out;
+}
+
 void Capacity::apply(Context& c, const RouterNoise& noise, const Tensor& scores, Routing& r) const {
   if (!limited()) return;
   ensure(r.top_k > 0, "capacity", "a routing without a fixed number of choices");
@@ -133,20 +143,20 @@ void Capacity::apply(Context& c, const RouterNoise& noise, const Tensor& scores,
     state = &c.state->layers[static_cast<size_t>(r.layer)];
     if (!state->expert_places) state->expert_places = Tensor::zeros({n_experts_}, DType::kI32);
   }
-  r.kept = Tensor({r.edges()}, DType::kU8);
+  if (!r.kept) {
+    r.kept = Tensor({r.edges()}, DType::kU8);
+    std::memset(r.kept.data(), 1, r.kept.bytes());
+  }
   Tensor drawn;
   if (drop_ == Drop::kRandom) drawn = noise.uniform(c, r.layer, NoiseUse::kDrop, r.tokens, n_experts_);
   const float* rank = drop_ == Drop::kRandom ? drawn.f32() : scores ? scores.f32() : nullptr;
 
-  const int32_t* offsets = r.offsets.i32();
-  const int64_t size = group_ == Group::kTokens ? group_size_ : std::max<int64_t>(r.tokens, 1);
-  const int64_t n_groups =
-      group_ == Group::kSequence ? r.offsets.elements() - 1 : (r.tokens + size - 1) / size;
+  const Tensor groups = groups_of(r);
+  const int64_t n_groups = groups.elements() - 1;
   const Tensor taken = Tensor::zeros({n_groups, n_experts_}, DType::kI32);
   if (state) std::memcpy(taken.data(), state->expert_places.data(), state->expert_places.bytes());
   parallel_for(n_groups, [&](int64_t g, int) {
-    const int64_t begin = group_ == Group::kSequence ? offsets[g] : g * size;
-    const int64_t end = group_ == Group::kSequence ? offsets[g + 1] : std::min(r.tokens, begin + size);
+    const int64_t begin = groups.i32()[g], end = groups.i32()[g + 1];
     fill(r, begin, end, places(end - begin, c.phase), rank, taken.i32() + g * n_experts_);
   });
   if (state) std::memcpy(state->expert_places.data(), taken.data(), state->expert_places.bytes());

@@ -18,8 +18,10 @@ class Capacity {
   bool limited() const { return rule_ != Rule::kNone; }
   // Places of an expert for a group of so many tokens.
   int64_t places(int64_t tokens, Phase phase) const;
-  // Fills r.kept. scores [tokens, n_experts]: what the policies priority and probability rank by. r.top_k >
-  // 0.
+  // Tokens of each group, [n_groups + 1] i32.
+  Tensor groups_of(const Routing& r) const;
+  // Fills r.kept; edges that are marked 0 already take no place. scores [tokens, n_experts]: what the
+  // policies priority and probability rank by. r.top_k > 0.
   void apply(Context& context, const RouterNoise& noise, const Tensor& scores, Routing& r) const;
 
   static std::vector<std::string> rules(), groups(), drops();

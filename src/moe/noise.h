@@ -6,7 +6,7 @@
 
 namespace lyceum {
 
-enum class NoiseUse : uint64_t { kJitter = 1, kLogits, kSecondChoice, kDrop, kSample, kMidpoint };
+enum class NoiseUse : uint64_t { kJitter = 1, kLogits, kSecondChoice, kDrop, kSample, kMidpoint, kGroups };
 
 class RouterNoise {
  public:

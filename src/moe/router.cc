@@ -43,6 +43,18 @@ void RouterOptions::fields(Fields& f) {
   f.add("threshold", threshold, "experts further than twice this below the best are masked", above(0),
         means(kUsesThreshold, "threshold"));
   f.add("table_seed", table_seed, "of the random tables", at_least(0), means(kUsesTable, "table"));
+  f.add("hash", hash, "of token ids", one_of({"random", "balanced", "bigram"}), means(kUsesHash, "hash"));
+  f.add("sample", sample, "training: choose by logits plus Gumbel noise",
+        means(kUsesSample, "sampled choice"));
+  f.add("second", second,
+        "the experts after the first: always, at random, or at random after a place is taken",
+        one_of({"always", "random", "random_after"}), means(kUsesSecond, "random second expert"));
+  f.add("gates", gates, "divided by the sum of the chosen, or of the kept", one_of({"chosen", "kept"}),
+        means(kUsesSecond, "choice of what gates are divided by"));
+  f.add("noise_floor", noise_floor, "least standard deviation of the noise", at_least(0),
+        means(kUsesNoise, "noise"));
+  f.add("experts_per_token", experts_per_token, "on average; 0: top_k", at_least(0),
+        effective(router == "expert_choice", "only expert_choice has an average"));
   f.add("capacity", capacity, "rule for the places of an expert", one_of(rules), capacity_rule);
   const bool by_factor = rule != "none" && rule != "fixed";
   f.add("capacity_factor", capacity_factor, "in training; 0: dropless", at_least(0), capacity_rule,
@@ -53,9 +65,10 @@ void RouterOptions::fields(Fields& f) {
         if_rule(by_factor));
   f.add("capacity_tokens", capacity_tokens, "places of an expert", at_least(0), capacity_rule,
         if_rule(rule == "fixed"));
-  f.add("group", group, "whose tokens share the places", one_of(Capacity::groups()), capacity_rule,
-        if_rule(rule != "none"));
-  f.add("group_size", group_size, "tokens of a group", at_least(1), capacity_rule,
+  const FieldRule group_rule = means(kUsesCapacity | kUsesGroup, "groups of tokens");
+  f.add("group", group, "whose tokens share the places", one_of(Capacity::groups()), group_rule,
+        if_rule(rule != "none" || (kind && (kind->uses & kUsesGroup))));
+  f.add("group_size", group_size, "tokens of a group", at_least(1), group_rule,
         effective(group == "tokens", "group is \"" + group + "\""));
   f.add("drop", drop, "who finds no place", one_of(Capacity::drops()), capacity_rule,
         if_rule(rule != "none"));

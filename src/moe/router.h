@@ -62,8 +62,20 @@ struct RouterOptions {
   int64_t groups = 1, kept_groups = 1;
   std::string group_score = "max";  // of a group: its largest score (DeepSeek-V2), or top2_sum (V3)
 
-  int64_t table_seed = 1;   // random_routed, hash: of the tables
-  double threshold = 0.01;  // sparsemixer: experts further than 2 * this below the best are masked
+  int64_t table_seed = 1;       // random_routed, hash: of the tables
+  std::string hash = "random";  // random, balanced (needs token counts), bigram
+  double threshold = 0.01;      // sparsemixer: experts further than 2 * this below the best are masked
+
+  // switch, gshard: choose by logits + Gumbel noise in training (gshard: from the second choice on); the gate
+  // stays that of the clean softmax.                                                            DeepSpeed
+  bool sample = false;
+  // gshard: the second expert always, at random with probability 2 g (before places are taken), or
+  // random_after (fastmoe: a place is taken all the same).
+  std::string second = "random";
+  std::string gates =
+      "chosen";               // gshard: divided by the sum of the chosen (GShard) or of the kept (DeepSpeed)
+  double noise_floor = 0.01;  // noisy_top_k, hierarchical: added to the softplus (fastmoe; the paper: 0)
+  double experts_per_token = 0;  // expert_choice: on average; 0: top_k
 
   // Capacity: how many tokens of a group an expert takes. G tokens of the group, E experts, k choices, CF:
   //   none        dropless
@@ -93,6 +105,9 @@ class Router {
   virtual ~Router() = default;
   // x [tokens, d_model], the normalised input of the layer.
   virtual Routing route(Context& context, const Tensor& x, int64_t layer) const = 0;
+  // For routers whose tables are built from how often ids occur: counts [n_domains, vocab]. Returns a line
+  // that says how evenly the experts will be loaded, or "" for routers without such a table.
+  virtual std::string build_table(const std::vector<double>& counts) { return ""; }
   // [n_experts], the buffer that loss-free balancing moves; null for routers without one.
   virtual Parameter* selection_bias() const { return nullptr; }
   // Replaces the random numbers, so that a published implementation can be followed draw by draw.
@@ -114,6 +129,12 @@ enum RouterUse : unsigned {
   kUsesThreshold = 1 << 7,
   kUsesCapacity = 1 << 8,
   kUsesTable = 1 << 9,
+  kUsesHash = 1 << 10,
+  kUsesSample = 1 << 11,
+  kUsesSecond = 1 << 12,
+  kUsesNoise = 1 << 13,   // and has importance and load losses
+  kUsesGroup = 1 << 14,   // of tokens, without the other keys of capacity
+  kUsesLogits = 1 << 15,  // has a router z-loss
 };
 
 // A row of the table: the router's name, whether balance losses mean something for it, and its constructor.

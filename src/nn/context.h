@@ -28,6 +28,7 @@ struct SequenceState {
   };
   std::vector<Layer> layers;
   int64_t length = 0;    // tokens seen so far
+  int32_t last_id = -1;  // the newest of them; -1: none
   int64_t capacity = 0;  // most tokens it can hold
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/threads.h"
@@ -94,6 +95,12 @@ Tensor jittered(Tape& tape, const Tensor& x, const Tensor& u, float size) {
   return y;
 }
 
+void mark_all_kept(Routing& r) {
+  if (r.kept) return;
+  r.kept = Tensor({r.edges()}, DType::kU8);
+  std::memset(r.kept.data(), 1, r.kept.bytes());
+}
+
 Tensor sequence_offsets(const Context& c, int64_t tokens) {
   const std::vector<int32_t>& o = c.batch.offsets;
   if (o.size() >= 2 && o.back() == tokens)
@@ -119,7 +126,25 @@ Tensor TokenChoice::logits(Context& c, const Tensor& x, int64_t layer) const {
   return product_->forward(c, x, layer, *noise_);
 }
 
-void TokenChoice::choose(Context&, const Tensor& scores, Routing& r) const {
+// With `sample` the first choice (the only one of top 1 is drawn, that of top k is not) and then the largest
+// of logits + Gumbel noise.
+void TokenChoice::sample(Context& c, const Tensor& scores, Routing& r) const {
+  const Tensor u = noise_->uniform(c, r.layer, NoiseUse::kSample, r.tokens, r.n_experts);
+  const int64_t n = r.n_experts, k = r.top_k;
+  Tensor by(scores.shape(), DType::kF32);
+  parallel_ranges(r.tokens, kGrain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; ++t) {
+      const float *row = scores.f32() + t * n, *l = r.logits.f32() + t * n;
+      for (int64_t e = 0; e < n; ++e) by.f32()[t * n + e] = l[e] + gumbel(u.f32()[t * n + e]);
+      if (k > 1)
+        by.f32()[t * n + (std::max_element(row, row + n) - row)] = std::numeric_limits<float>::infinity();
+    }
+  });
+  kernels::top_k(r.tokens, n, k, by.f32(), nullptr, r.expert.i32());
+}
+
+void TokenChoice::choose(Context& c, const Tensor& scores, Routing& r) const {
+  if (options_.sample && c.phase == Phase::kTraining) return sample(c, scores, r);
   Tensor by = scores;
   const bool biased = selection_bias_ != nullptr, grouped = options_.groups > 1;
   if (biased || grouped) {
@@ -137,12 +162,16 @@ void TokenChoice::choose(Context&, const Tensor& scores, Routing& r) const {
 }
 
 Routing TokenChoice::route(Context& c, const Tensor& x, int64_t layer) const {
+  return route_logits(c, logits(c, x, layer), layer);
+}
+
+Routing TokenChoice::route_logits(Context& c, const Tensor& logits, int64_t layer) const {
   Routing r;
-  r.layer = layer, r.tokens = x.rows(), r.n_experts = options_.n_experts, r.top_k = options_.top_k;
+  r.layer = layer, r.tokens = logits.rows(), r.n_experts = options_.n_experts, r.top_k = options_.top_k;
   r.offsets = sequence_offsets(c, r.tokens);
   r.first = uniform_first(r.tokens, r.top_k);
   r.expert = Tensor({r.tokens, r.top_k}, DType::kI32);
-  r.logits = logits(c, x, layer);
+  r.logits = logits;
   Tensor scores;
   if (form_.sigmoid) {
     scores = ops::sigmoid(c.tape, r.logits);
@@ -152,7 +181,9 @@ Routing TokenChoice::route(Context& c, const Tensor& x, int64_t layer) const {
   }
   if (options_.precision == "bf16") scores = ops::round_to_bf16(c.tape, scores);
   choose(c, scores, r);
+  before_places(c, scores, r);
   capacity_.apply(c, *noise_, scores, r);
+  after_places(c, scores, r);
   r.gate = ops::chosen_gates(c.tape, scores, r.list(), form_.sum, static_cast<float>(options_.gate_scale));
   return r;
 }

@@ -29,6 +29,9 @@ class RouterProduct {
 // y = x * (1 - size + 2 size u), in f32.
 Tensor jittered(Tape& tape, const Tensor& x, const Tensor& u, float size);
 
+// Makes r.kept where there is none yet, all 1.
+void mark_all_kept(Routing& r);
+
 // Offsets of the batch's sequences; one sequence where x is not the batch (an encoder's side).
 Tensor sequence_offsets(const Context& context, int64_t tokens);
 
@@ -48,8 +51,15 @@ class TokenChoice : public Router {
   TokenChoice(const RouterOptions& options, const std::string& prefix, ParameterList& parameters, Form form,
               NoProduct);
   virtual Tensor logits(Context& context, const Tensor& x, int64_t layer) const;
+  // route() with logits at hand.
+  Routing route_logits(Context& context, const Tensor& logits, int64_t layer) const;
   // Fills r.expert [tokens, k], first choice first, from scores [tokens, n_experts].
   virtual void choose(Context& context, const Tensor& scores, Routing& r) const;
+  // May mark edges that are not wanted: before places are taken, or when they are.
+  virtual void before_places(Context& context, const Tensor& scores, Routing& r) const {}
+  virtual void after_places(Context& context, const Tensor& scores, Routing& r) const {}
+
+  void sample(Context& context, const Tensor& scores, Routing& r) const;
 
   RouterOptions options_;
   Form form_;

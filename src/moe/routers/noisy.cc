@@ -1,0 +1,195 @@
+#include "moe/routers/noisy.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/threads.h"
+
+namespace lyceum {
+namespace {
+
+constexpr int64_t kPiece = 256;  // tokens of a task and of a partial sum
+
+float softplus(float x) { return x > 20 ? x : std::log1p(std::exp(x)); }
+float logistic(float x) { return 1 / (1 + std::exp(-x)); }
+
+// Positions in h of the k-th and (k + 1)-th largest, ties to the lower. k < n.
+void limits(const float* h, int64_t n, int64_t k, int32_t* order) {
+  int64_t filled = 0;
+  for (int64_t e = 0; e < n; ++e) {  // insertion into the best k + 1
+    int64_t at = filled < k + 1 ? filled++ : (h[e] > h[order[k]] ? k : -1);
+    if (at < 0) continue;
+    for (; at > 0 && h[order[at - 1]] < h[e]; --at) order[at] = order[at - 1];
+    order[at] = static_cast<int32_t>(e);
+  }
+}
+
+}  // namespace
+
+// dclean = dH,  draw = dH normal sigmoid(raw)
+Tensor noisy_logits(Tape& tape, const Tensor& clean, const Tensor& raw, const Tensor& normal, float floor) {
+  const Tape::Span span(tape, "noisy_logits");
+  const Tensor h(clean.shape(), DType::kF32);
+  const int64_t n = h.elements();
+  parallel_ranges(n, 4096, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i)
+      h.f32()[i] = clean.f32()[i] + normal.f32()[i] * (softplus(raw.f32()[i]) + floor);
+  });
+  if (tape.recording())
+    tape.record("noisy_logits", [&tape, clean, raw, normal, h, n] {
+      const Tensor dh = tape.take(h);
+      if (!dh) return;
+      const Tape::Target draw = tape.accumulating(raw);
+      parallel_ranges(n, 4096, [&](int64_t begin, int64_t end, int) {
+        float* d = draw.buffer.f32();
+        for (int64_t i = begin; i < end; ++i) {
+          const float value = dh.f32()[i] * normal.f32()[i] * logistic(raw.f32()[i]);
+          d[i] = draw.add ? d[i] + value : value;
+        }
+      });
+      tape.pass(clean, dh);
+    });
+  return h;
+}
+
+// With a = (clean - limit) / sigma and phi the normal density:
+//   dclean += dLoad phi(a) / sigma,  dH[limit] -= the same,  draw -= dLoad phi(a) a / sigma sigmoid(raw)
+Tensor smooth_load(Tape& tape, const Tensor& clean, const Tensor& raw, const Tensor& noisy,
+                   const SmoothLoad& s) {
+  const Tape::Span span(tape, "smooth_load");
+  const int64_t tokens = clean.rows(), n = clean.width(), size = n / s.groups,
+                pieces = (tokens + kPiece - 1) / kPiece;
+  const bool soft = s.k < size;
+  const Tensor load = Tensor::zeros({n}, DType::kF32);
+  const auto belongs = [](const SmoothLoad& o, int64_t t, int64_t g) {
+    return !o.member || o.member.as<uint8_t>()[t * o.groups + g] != 0;
+  };
+  // f(expert, its a, its sigma, the expert whose H is the limit) for all experts of a token's groups
+  const auto each = [belongs](const SmoothLoad& o, int64_t t, int64_t width, const Tensor& clean_logits,
+                              const Tensor& raw_logits, const Tensor& h, int32_t* order, auto&& f) {
+    const int64_t inside = width / o.groups;
+    for (int64_t g = 0; g < o.groups; ++g) {
+      if (!belongs(o, t, g)) continue;
+      const int64_t row = t * width + g * inside;
+      limits(h.f32() + row, inside, o.k, order);
+      const float in = h.f32()[row + order[o.k]];  // for those that are among the k
+      for (int64_t e = 0; e < inside; ++e) {
+        const bool among = h.f32()[row + e] > in;
+        const int64_t limit = order[among ? o.k : o.k - 1];
+        const float sigma = softplus(raw_logits.f32()[row + e]) + o.floor;
+        f(g * inside + e, (clean_logits.f32()[row + e] - h.f32()[row + limit]) / sigma, sigma,
+          g * inside + limit);
+      }
+    }
+  };
+  const Tensor partial = Tensor::zeros({pieces, n}, DType::kF32);
+  parallel_ranges(tokens, kPiece, [&](int64_t begin, int64_t end, int) {
+    PoolVector<int32_t> order(static_cast<size_t>(s.k + 1));
+    float* sum = partial.f32() + begin / kPiece * n;
+    for (int64_t t = begin; t < end; ++t) {
+      if (soft) {
+        each(s, t, n, clean, raw, noisy, order.data(),
+             [&](int64_t e, float a, float, int64_t) { sum[e] += 0.5f * std::erfc(-a * 0.70710678f); });
+      } else {
+        for (int64_t g = 0; g < s.groups; ++g)
+          for (int64_t e = g * size; e < (g + 1) * size; ++e) sum[e] += belongs(s, t, g);
+      }
+    }
+  });
+  for (int64_t p = 0; p < pieces; ++p)
+    for (int64_t e = 0; e < n; ++e) load.f32()[e] += partial.f32()[p * n + e];
+  if (tape.recording() && soft)
+    tape.record("smooth_load", [&tape, clean, raw, noisy, s, load, tokens, n, each] {
+      const Tensor dload = tape.take(load);
+      if (!dload) return;
+      const Tape::Target dclean = tape.accumulating(clean), draw = tape.accumulating(raw),
+                         dnoisy = tape.accumulating(noisy);
+      for (const Tape::Target& d : {dclean, draw, dnoisy})
+        if (!d.add) d.buffer.set_zero();
+      parallel_ranges(tokens, kPiece, [&](int64_t begin, int64_t end, int) {
+        PoolVector<int32_t> order(static_cast<size_t>(s.k + 1));
+        for (int64_t t = begin; t < end; ++t)
+          each(s, t, n, clean, raw, noisy, order.data(), [&](int64_t e, float a, float sigma, int64_t limit) {
+            const float slope = dload.f32()[e] * 0.39894228f * std::exp(-0.5f * a * a) / sigma;
+            dclean.buffer.f32()[t * n + e] += slope;
+            dnoisy.buffer.f32()[t * n + limit] -= slope;
+            draw.buffer.f32()[t * n + e] -= slope * a * logistic(raw.f32()[t * n + e]);
+          });
+      });
+    });
+  return load;
+}
+
+// dgate[edge] = dimportance[expert of the edge]
+Tensor importance_of(Tape& tape, const Tensor& gate, const Tensor& expert, int64_t n_experts) {
+  const Tape::Span span(tape, "importance");
+  const Tensor sum = Tensor::zeros({n_experts}, DType::kF32);
+  for (int64_t e = 0; e < gate.elements(); ++e) sum.f32()[expert.i32()[e]] += gate.f32()[e];
+  if (tape.recording())
+    tape.record("importance", [&tape, gate, expert, sum] {
+      const Tensor dsum = tape.take(sum);
+      if (!dsum) return;
+      const Tape::Target dgate = tape.accumulating(gate);
+      float* d = dgate.buffer.f32();
+      for (int64_t e = 0; e < gate.elements(); ++e) {
+        const float value = dsum.f32()[expert.i32()[e]];
+        d[e] = dgate.add ? d[e] + value : value;
+      }
+    });
+  return sum;
+}
+
+// With D = mean^2 + 1e-10:  dx_i = dy (2 (x_i - mean) / (n - 1) / D - 2 variance mean / (n D^2))
+Tensor cv_squared(Tape& tape, const Tensor& x) {
+  const Tape::Span span(tape, "cv_squared");
+  const int64_t n = x.elements();
+  const double count = static_cast<double>(n);
+  double mean = 0, variance = 0;
+  for (int64_t i = 0; i < n; ++i) mean += x.f32()[i] / count;
+  for (int64_t i = 0; i < n; ++i)
+    variance += (x.f32()[i] - mean) * (x.f32()[i] - mean) / std::max(1.0, count - 1);
+  const double below = mean * mean + 1e-10;
+  const float value = n > 1 ? static_cast<float>(variance / below) : 0;
+  const Tensor y = Tensor::of({1}, DType::kF32, &value);
+  if (tape.recording() && n > 1)
+    tape.record("cv_squared", [&tape, x, y, n, count, mean, variance, below] {
+      const Tensor dy = tape.take(y);
+      if (!dy) return;
+      const Tape::Target dx = tape.accumulating(x);
+      for (int64_t i = 0; i < n; ++i) {
+        const float d = static_cast<float>(dy.f32()[0] * (2 * (x.f32()[i] - mean) / (count - 1) / below -
+                                                          2 * variance * mean / (count * below * below)));
+        dx.buffer.f32()[i] = dx.add ? dx.buffer.f32()[i] + d : d;
+      }
+    });
+  return y;
+}
+
+// da_j = scale_j sum of dy b over j's share,  db_i = scale_j dy_i a_j
+Tensor spread_multiply(Tape& tape, const Tensor& a, const Tensor& b, const std::vector<float>& scale) {
+  const Tape::Span span(tape, "spread_multiply");
+  const int64_t m = a.elements(), n = b.elements(), share = m ? n / m : 1;
+  ensure(m * share == n, "spread_multiply", m, " and ", n, " elements");
+  Tensor factor({m}, DType::kF32);
+  for (int64_t j = 0; j < m; ++j) factor.f32()[j] = scale.empty() ? 1 : scale[static_cast<size_t>(j)];
+  const Tensor y(b.shape(), DType::kF32);
+  for (int64_t i = 0; i < n; ++i) y.f32()[i] = factor.f32()[i / share] * a.f32()[i / share] * b.f32()[i];
+  if (tape.recording())
+    tape.record("spread_multiply", [&tape, a, b, y, factor, m, share] {
+      const Tensor dy = tape.take(y);
+      if (!dy) return;
+      const Tape::Target da = tape.accumulating(a), db = tape.accumulating(b);
+      for (int64_t j = 0; j < m; ++j) {
+        float sum = 0;
+        for (int64_t i = j * share; i < (j + 1) * share; ++i) {
+          sum += dy.f32()[i] * b.f32()[i];
+          const float d = factor.f32()[j] * dy.f32()[i] * a.f32()[j];
+          db.buffer.f32()[i] = db.add ? db.buffer.f32()[i] + d : d;
+        }
+        da.buffer.f32()[j] = (da.add ? da.buffer.f32()[j] : 0) + factor.f32()[j] * sum;
+      }
+    });
+  return y;
+}
+
+}  // namespace lyceum
