@@ -12,7 +12,6 @@ namespace lyceum {
 namespace {
 
 constexpr int64_t kGrain = 1 << 14;
-constexpr int64_t kWork = int64_t{8} << 20;  // elements that are made orthogonal in one go
 
 // Logical [n, k] f32 <-> rows [min, max] bf16, transposed when n > k; `spare` holds n k elements.
 void transpose(int64_t n, int64_t k, const float* x, float* y) {
@@ -44,33 +43,46 @@ float length_of(const float* x, int64_t n) {
 
 bool muon_takes(const Parameter& p) { return p.is_matrix && p.order == Parameter::Order::kPacked; }
 
-void newton_schulz(int64_t count, int64_t rows, int64_t columns, int64_t iterations, bf16* x) {
+namespace {
+
+// What newton_schulz needs beside its matrices.
+struct Workspace {
+  WeightLayout wide, square;
+  Tensor first, x_packed, a_packed, gram, next, squared;
+
+  Workspace(int64_t count, int64_t rows, int64_t columns)
+      : wide{1, rows, columns, DType::kBF16},
+        square{1, rows, rows, DType::kBF16},
+        first({count + 1}, DType::kI32),
+        x_packed({count, wide.size()}, DType::kBF16),
+        a_packed({count, square.size()}, DType::kBF16),
+        gram({count, rows * rows}, DType::kBF16),
+        next({count, rows * columns}, DType::kBF16),
+        squared({count, rows * rows}, DType::kF32) {
+    for (int64_t g = 0; g <= count; ++g) first.i32()[g] = static_cast<int32_t>(g * rows);
+  }
+};
+
+void newton_schulz_in(Workspace& w, int64_t iterations, bf16* x) {
   constexpr float a = 3.4445f, b = -4.7750f, c = 2.0315f;
-  const WeightLayout wide{1, rows, columns, DType::kBF16}, square{1, rows, rows, DType::kBF16};
-  Tensor first({count + 1}, DType::kI32);
-  for (int64_t g = 0; g <= count; ++g) first.i32()[g] = static_cast<int32_t>(g * rows);
-  const kernels::Groups groups{count, first.i32()};
-  Tensor x_packed({count, wide.size()}, DType::kBF16), a_packed({count, square.size()}, DType::kBF16),
-      gram({count, rows * rows}, DType::kBF16), next({count, rows * columns}, DType::kBF16),
-      squared({count, rows * rows}, DType::kF32);
-  const kernels::Weights x_weights{x_packed.data(), wide, wide.size(), nullptr},
-      a_weights{a_packed.data(), square, square.size(), nullptr};
-  bf16* now = x;
-  bf16* then = next.as<bf16>();
+  const int64_t count = w.first.elements() - 1, rows = w.wide.n, columns = w.wide.k;
+  const kernels::Groups groups{count, w.first.i32()};
+  const kernels::Weights x_weights{w.x_packed.data(), w.wide, w.wide.size(), nullptr},
+      a_weights{w.a_packed.data(), w.square, w.square.size(), nullptr};
+  bf16 *now = x, *then = w.next.as<bf16>(), *A = w.gram.as<bf16>();
   for (int64_t i = 0; i < iterations; ++i) {
     parallel_for(count, [&](int64_t g, int) {
-      pack_weight(wide, now + g * rows * columns, x_packed.as<bf16>() + g * wide.size(), sizeof(bf16));
+      pack_weight(w.wide, now + g * rows * columns, w.x_packed.as<bf16>() + g * w.wide.size(), sizeof(bf16));
     });
-    bf16* A = gram.as<bf16>();
     kernels::product(groups, {now, DType::kBF16, columns}, nullptr, x_weights, {A, DType::kBF16, rows});
     parallel_for(count, [&](int64_t g, int) {
-      pack_weight(square, A + g * rows * rows, a_packed.as<bf16>() + g * square.size(), sizeof(bf16));
+      pack_weight(w.square, A + g * rows * rows, w.a_packed.as<bf16>() + g * w.square.size(), sizeof(bf16));
     });
     kernels::product(groups, {A, DType::kBF16, rows}, nullptr, a_weights,
-                     {squared.data(), DType::kF32, rows});
+                     {w.squared.data(), DType::kF32, rows});
     parallel_for(count, [&](int64_t g, int) {  // A = a I + b A + c A A
       bf16* m = A + g * rows * rows;
-      float* sum = squared.f32() + g * rows * rows;
+      float* sum = w.squared.f32() + g * rows * rows;
       for (int64_t e = 0; e < rows * rows; ++e) sum[e] = b * to_float(m[e]) + c * sum[e];
       for (int64_t r = 0; r < rows; ++r) sum[r * rows + r] += a;
       kernels::convert(rows * rows, sum, DType::kF32, m, DType::kBF16);
@@ -80,6 +92,13 @@ void newton_schulz(int64_t count, int64_t rows, int64_t columns, int64_t iterati
     std::swap(now, then);
   }
   if (now != x) std::copy(now, now + count * rows * columns, x);
+}
+
+}  // namespace
+
+void newton_schulz(int64_t count, int64_t rows, int64_t columns, int64_t iterations, bf16* x) {
+  Workspace workspace(count, rows, columns);
+  newton_schulz_in(workspace, iterations, x);
 }
 
 Muon::Muon(const OptimizerOptions& options, const std::vector<Parameter*>& parameters) : options_(options) {
@@ -93,14 +112,9 @@ Muon::Muon(const OptimizerOptions& options, const std::vector<Parameter*>& param
   std::stable_sort(jobs_.begin(), jobs_.end(), [](const Job& x, const Job& y) {
     return std::pair(x.rows(), x.columns()) < std::pair(y.rows(), y.columns());
   });
-  int64_t work = 0;
-  for (size_t i = 0; i < jobs_.size(); ++i) {
-    const bool same =
-        i > 0 && jobs_[i].rows() == jobs_[i - 1].rows() && jobs_[i].columns() == jobs_[i - 1].columns();
-    work += jobs_[i].layout.n * jobs_[i].layout.k;
-    if (!same || work > kWork)
-      chunks_.push_back(static_cast<int64_t>(i)), work = jobs_[i].layout.n * jobs_[i].layout.k;
-  }
+  for (size_t i = 0; i < jobs_.size(); ++i)
+    if (i == 0 || jobs_[i].rows() != jobs_[i - 1].rows() || jobs_[i].columns() != jobs_[i - 1].columns())
+      chunks_.push_back(static_cast<int64_t>(i));
   chunks_.push_back(static_cast<int64_t>(jobs_.size()));
 }
 
@@ -126,25 +140,28 @@ void Muon::momentum(const Slot& slot, float gradient_scale) const {
   });
 }
 
-// The direction becomes its orthogonal factor.
+// The direction becomes its orthogonal factor. Many matrices: one a thread from beginning to end, so that it
+// stays in the thread's cache; few: all threads on each.
 void Muon::orthogonalise(const Job* jobs, int64_t count) {
   const int64_t rows = jobs[0].rows(), columns = jobs[0].columns(), size = rows * columns;
-  Tensor x({count, size}, DType::kBF16), scratch({thread_count(), 2 * size}, DType::kF32);
-  const auto place = [&](const Job& job) {
-    return slots_[static_cast<size_t>(job.slot)].parameter->grad.f32() + job.begin;
+  const bool many = count >= 2 * thread_count();
+  const int64_t workers = many ? thread_count() : 1;
+  Tensor x({workers, size}, DType::kBF16), scratch({workers, 2 * size}, DType::kF32);
+  std::vector<Workspace> workspaces;
+  for (int64_t i = 0; i < workers; ++i) workspaces.emplace_back(1, rows, columns);
+  const auto one = [&](int64_t i, int worker) {
+    const Job& job = jobs[i];
+    float* place = slots_[static_cast<size_t>(job.slot)].parameter->grad.f32() + job.begin;
+    float* logical = scratch.f32() + worker * 2 * size;
+    bf16* matrix = x.as<bf16>() + worker * size;
+    unpack_weight(job.layout, place, logical, sizeof(float));
+    to_rows(job.layout, logical, 1 / (length_of(logical, size) + 1e-20f), logical + size, matrix);
+    newton_schulz_in(workspaces[static_cast<size_t>(worker)], options_.newton_schulz, matrix);
+    from_rows(job.layout, matrix, logical + size, logical);
+    pack_weight(job.layout, logical, place, sizeof(float));
   };
-  parallel_for(count, [&](int64_t i, int worker) {
-    float* logical = scratch.f32() + worker * 2 * size;
-    unpack_weight(jobs[i].layout, place(jobs[i]), logical, sizeof(float));
-    to_rows(jobs[i].layout, logical, 1 / (length_of(logical, size) + 1e-20f), logical + size,
-            x.as<bf16>() + i * size);
-  });
-  newton_schulz(count, rows, columns, options_.newton_schulz, x.as<bf16>());
-  parallel_for(count, [&](int64_t i, int worker) {
-    float* logical = scratch.f32() + worker * 2 * size;
-    from_rows(jobs[i].layout, x.as<bf16>() + i * size, logical + size, logical);
-    pack_weight(jobs[i].layout, logical, place(jobs[i]), sizeof(float));
-  });
+  if (many) return parallel_for(count, one);
+  for (int64_t i = 0; i < count; ++i) one(i, 0);
 }
 
 void Muon::update(const Slot& slot, double lr) const {
