@@ -32,11 +32,14 @@ void from_rows(const WeightLayout& w, const bf16* rows, float* spare, float* log
   if (turned) transpose(w.k, w.n, spare, logical);
 }
 
-// Root of the sum of squares, in index order.
+// Root of the sum of squares, in a fixed order.
 float length_of(const float* x, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * x[i];
-  return static_cast<float>(std::sqrt(sum));
+  double sum[8] = {};
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (int j = 0; j < 8; ++j) sum[j] += static_cast<double>(x[i + j]) * x[i + j];
+  for (; i < n; ++i) sum[0] += static_cast<double>(x[i]) * x[i];
+  return static_cast<float>(std::sqrt(sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7]));
 }
 
 }  // namespace
@@ -58,47 +61,58 @@ struct Workspace {
         a_packed({count, square.size()}, DType::kBF16),
         gram({count, rows * rows}, DType::kBF16),
         next({count, rows * columns}, DType::kBF16),
-        squared({count, rows * rows}, DType::kF32) {
+        squared({count, rows * rows}, DType::kBF16) {
     for (int64_t g = 0; g <= count; ++g) first.i32()[g] = static_cast<int32_t>(g * rows);
   }
 };
 
-void newton_schulz_in(Workspace& w, int64_t iterations, bf16* x) {
-  constexpr float a = 3.4445f, b = -4.7750f, c = 2.0315f;
+// X' = a X + b (X X^T) X + c (X X^T)^2 X, in the variable Y = c^(1/4) X: with B = Y Y^T and beta = b /
+// sqrt(c) it is Y' = (a I + B (B + beta I)) Y, so that no pass but three products touches whole matrices.
+constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
+const float kScale = std::sqrt(std::sqrt(kC));
+
+void newton_schulz_in(Workspace& w, int64_t iterations, bf16* y) {
+  const float beta = kB / std::sqrt(kC);
   const int64_t count = w.first.elements() - 1, rows = w.wide.n, columns = w.wide.k;
   const kernels::Groups groups{count, w.first.i32()};
-  const kernels::Weights x_weights{w.x_packed.data(), w.wide, w.wide.size(), nullptr},
-      a_weights{w.a_packed.data(), w.square, w.square.size(), nullptr};
-  bf16 *now = x, *then = w.next.as<bf16>(), *A = w.gram.as<bf16>();
+  const kernels::Weights y_weights{w.x_packed.data(), w.wide, w.wide.size(), nullptr},
+      b_weights{w.a_packed.data(), w.square, w.square.size(), nullptr};
+  bf16 *now = y, *then = w.next.as<bf16>(), *B = w.gram.as<bf16>(), *P = w.squared.as<bf16>();
+  const auto add_to_diagonal = [&](bf16* m, float x) {
+    for (int64_t r = 0; r < rows; ++r) m[r * rows + r] = to_bf16(to_float(m[r * rows + r]) + x);
+  };
   for (int64_t i = 0; i < iterations; ++i) {
     parallel_for(count, [&](int64_t g, int) {
       pack_weight(w.wide, now + g * rows * columns, w.x_packed.as<bf16>() + g * w.wide.size(), sizeof(bf16));
     });
-    kernels::product(groups, {now, DType::kBF16, columns}, nullptr, x_weights, {A, DType::kBF16, rows});
+    kernels::product(groups, {now, DType::kBF16, columns}, nullptr, y_weights, {B, DType::kBF16, rows});
     parallel_for(count, [&](int64_t g, int) {
-      pack_weight(w.square, A + g * rows * rows, w.a_packed.as<bf16>() + g * w.square.size(), sizeof(bf16));
+      bf16* packed = w.a_packed.as<bf16>() + g * w.square.size();
+      pack_weight(w.square, B + g * rows * rows, packed, sizeof(bf16));
+      for (int64_t r = 0; r < rows; ++r) {
+        bf16& at = packed[w.square.index(0, r, r)];
+        at = to_bf16(to_float(at) + beta);
+      }
     });
-    kernels::product(groups, {A, DType::kBF16, rows}, nullptr, a_weights,
-                     {w.squared.data(), DType::kF32, rows});
-    parallel_for(count, [&](int64_t g, int) {  // A = a I + b A + c A A
-      bf16* m = A + g * rows * rows;
-      float* sum = w.squared.f32() + g * rows * rows;
-      for (int64_t e = 0; e < rows * rows; ++e) sum[e] = b * to_float(m[e]) + c * sum[e];
-      for (int64_t r = 0; r < rows; ++r) sum[r * rows + r] += a;
-      kernels::convert(rows * rows, sum, DType::kF32, m, DType::kBF16);
-    });
-    kernels::product_dgrad(groups, {A, DType::kBF16, rows}, nullptr, x_weights,
+    kernels::product(groups, {B, DType::kBF16, rows}, nullptr, b_weights, {P, DType::kBF16, rows});
+    for (int64_t g = 0; g < count; ++g) add_to_diagonal(P + g * rows * rows, kA);
+    kernels::product_dgrad(groups, {P, DType::kBF16, rows}, nullptr, y_weights,
                            {then, DType::kBF16, columns});
     std::swap(now, then);
   }
-  if (now != x) std::copy(now, now + count * rows * columns, x);
+  if (now != y) std::copy(now, now + count * rows * columns, y);
 }
 
 }  // namespace
 
 void newton_schulz(int64_t count, int64_t rows, int64_t columns, int64_t iterations, bf16* x) {
   Workspace workspace(count, rows, columns);
+  const auto scale = [&](float factor) {
+    for (int64_t i = 0; i < count * rows * columns; ++i) x[i] = to_bf16(factor * to_float(x[i]));
+  };
+  scale(kScale);
   newton_schulz_in(workspace, iterations, x);
+  scale(1 / kScale);
 }
 
 Muon::Muon(const OptimizerOptions& options, const std::vector<Parameter*>& parameters) : options_(options) {
@@ -140,8 +154,8 @@ void Muon::momentum(const Slot& slot, float gradient_scale) const {
   });
 }
 
-// The direction becomes its orthogonal factor. Many matrices: one a thread from beginning to end, so that it
-// stays in the thread's cache; few: all threads on each.
+// The direction becomes kScale times its orthogonal factor. Many matrices: one a thread from beginning to
+// end, so that it stays in the thread's cache; few: all threads on each.
 void Muon::orthogonalise(const Job* jobs, int64_t count) {
   const int64_t rows = jobs[0].rows(), columns = jobs[0].columns(), size = rows * columns;
   const bool many = count >= 2 * thread_count();
@@ -155,7 +169,7 @@ void Muon::orthogonalise(const Job* jobs, int64_t count) {
     float* logical = scratch.f32() + worker * 2 * size;
     bf16* matrix = x.as<bf16>() + worker * size;
     unpack_weight(job.layout, place, logical, sizeof(float));
-    to_rows(job.layout, logical, 1 / (length_of(logical, size) + 1e-20f), logical + size, matrix);
+    to_rows(job.layout, logical, kScale / (length_of(logical, size) + 1e-20f), logical + size, matrix);
     newton_schulz_in(workspaces[static_cast<size_t>(worker)], options_.newton_schulz, matrix);
     from_rows(job.layout, matrix, logical + size, logical);
     pack_weight(job.layout, logical, place, sizeof(float));
@@ -167,7 +181,7 @@ void Muon::orthogonalise(const Job* jobs, int64_t count) {
 void Muon::update(const Slot& slot, double lr) const {
   Parameter& p = *slot.parameter;
   const double longest = static_cast<double>(std::max(p.layout.n, p.layout.k));
-  const float step = static_cast<float>(lr * 0.2 * std::sqrt(longest)),
+  const float step = static_cast<float>(lr * 0.2 * std::sqrt(longest) / kScale),
               keep = static_cast<float>(1 - lr * (p.decay ? options_.weight_decay : 0));
   float* direction = p.grad.f32();
   bf16* weight = p.residual ? p.value.as<bf16>() : nullptr;
