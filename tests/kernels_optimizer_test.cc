@@ -38,6 +38,29 @@ class Optimizer : public ::testing::Test {
   void TearDown() override { set_isa_level(before_), set_thread_count(2); }
 };
 
+TEST_F(Optimizer, DescendingKeepsTheExactMaster) {
+  for (Isa isa : runnable_isas()) {
+    set_isa_level(isa);
+    for (size_t n : {1u, 15u, 16u, 100u}) {
+      std::vector<bf16> weight(n);
+      std::vector<int16_t> residual(n);
+      std::vector<float> direction(n), wanted(n);
+      for (size_t i = 0; i < n; ++i) {
+        kernels::split_master(noise(i), &weight[i], &residual[i]);
+        direction[i] = noise(i + 500);
+        wanted[i] = static_cast<float>(0.99 * static_cast<double>(noise(i)) -
+                                       0.003 * static_cast<double>(direction[i]));
+      }
+      kernels::descend(static_cast<int64_t>(n), 0.99f, 0.003f, weight.data(), residual.data(),
+                       direction.data());
+      for (size_t i = 0; i < n; ++i) {
+        EXPECT_NEAR(kernels::master_of(weight[i], residual[i]), wanted[i], 2e-7) << isa_name(isa) << " " << i;
+        EXPECT_EQ(direction[i], 0);
+      }
+    }
+  }
+}
+
 TEST_F(Optimizer, ManyStepsFollowAdamWInDouble) {
   for (Isa isa : runnable_isas()) {
     set_isa_level(isa);

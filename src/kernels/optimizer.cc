@@ -28,6 +28,13 @@ void adamw(int64_t n, const AdamStep& step, bf16* weight, int16_t* residual, flo
   });
 }
 
+void descend(int64_t n, float keep, float step, bf16* weight, int16_t* residual, float* direction) {
+  const RowTable& table = row_table();
+  parallel_ranges(n, kBlock, [&](int64_t begin, int64_t end, int) {
+    table.descend(end - begin, keep, step, weight + begin, residual + begin, direction + begin);
+  });
+}
+
 double sum_of_squares(int64_t n, const float* x) {
   const RowTable& table = row_table();
   static thread_local std::vector<double> scratch;

@@ -36,6 +36,9 @@ void adamw(int64_t n, const AdamStep& step, float* weight, float* gradient, floa
 void adamw(int64_t n, const AdamStep& step, bf16* weight, int16_t* residual, float* gradient, float* m,
            float* v);
 
+// w = keep w - step direction; the direction is left zero.
+void descend(int64_t n, float keep, float step, bf16* weight, int16_t* residual, float* direction);
+
 // Sum of squares in double, in fixed blocks added in order; infinite or NaN if any element is.
 double sum_of_squares(int64_t n, const float* x);
 

@@ -37,6 +37,7 @@ struct RowTable {
   void (*adamw_f32)(int64_t n, const AdamStep& step, float* weight, float* gradient, float* m, float* v);
   void (*adamw_bf16)(int64_t n, const AdamStep& step, bf16* weight, int16_t* residual, float* gradient,
                      float* m, float* v);
+  void (*descend)(int64_t n, float keep, float step, bf16* weight, int16_t* residual, float* direction);
   double (*sum_of_squares)(int64_t n, const float* x);
 };
 

@@ -249,6 +249,13 @@ void adamw_bf16(int64_t n, const AdamStep& step, bf16* weight, int16_t* residual
     if (step.clear_gradient) gradient[i] = 0;
   }
 }
+void descend(int64_t n, float keep, float step, bf16* weight, int16_t* residual, float* direction) {
+  for (int64_t i = 0; i < n; ++i) {
+    split_master(keep * master_of(weight[i], residual[i]) - step * direction[i], weight + i, residual + i);
+    direction[i] = 0;
+  }
+}
+
 double sum_of_squares(int64_t n, const float* x) {
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * x[i];
@@ -256,9 +263,9 @@ double sum_of_squares(int64_t n, const float* x) {
 }
 
 constexpr RowTable kTable = {
-    rms_norm,  rms_norm_gradient, layer_norm,    layer_norm_gradient, rope,  softmax, softmax_gradient,
-    top_k,     convert,           add,           accumulate,          scale, clamp,   clamp_gradient,
-    adamw_f32, adamw_bf16,        sum_of_squares};
+    rms_norm,  rms_norm_gradient, layer_norm, layer_norm_gradient, rope,  softmax, softmax_gradient,
+    top_k,     convert,           add,        accumulate,          scale, clamp,   clamp_gradient,
+    adamw_f32, adamw_bf16,        descend,    sum_of_squares};
 
 }  // namespace
 }  // namespace reference

@@ -184,15 +184,13 @@ void Muon::update(const Slot& slot, double lr) const {
   const float step = static_cast<float>(lr * 0.2 * std::sqrt(longest) / kScale),
               keep = static_cast<float>(1 - lr * (p.decay ? options_.weight_decay : 0));
   float* direction = p.grad.f32();
-  bf16* weight = p.residual ? p.value.as<bf16>() : nullptr;
-  int16_t* residual = p.residual ? p.residual.as<int16_t>() : nullptr;
-  float* whole = p.residual ? nullptr : p.value.f32();
+  if (p.residual)
+    return kernels::descend(p.physical(), keep, step, p.value.as<bf16>(), p.residual.as<int16_t>(),
+                            direction);
+  float* weight = p.value.f32();
   parallel_ranges(p.physical(), kGrain, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
-      if (whole) whole[i] = keep * whole[i] - step * direction[i];
-      else
-        kernels::split_master(keep * kernels::master_of(weight[i], residual[i]) - step * direction[i],
-                              &weight[i], &residual[i]);
+      weight[i] = keep * weight[i] - step * direction[i];
       direction[i] = 0;
     }
   });

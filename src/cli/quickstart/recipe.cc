@@ -1,6 +1,7 @@
 // Stage 2 of the quick start: which model to train, written down as a recipe that a person can read, change
 // and run.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 
@@ -23,11 +24,10 @@ struct Size {
   int64_t d_model, n_layers, n_heads, d_ff, n_experts, top_k, micro_batch;
 };
 constexpr Size kSizes[] = {
-    {128, 4, 2, 128, 16, 2, 16},    {256, 4, 4, 256, 16, 2, 16}, {256, 6, 4, 256, 32, 2, 16},
-    {384, 6, 6, 256, 32, 4, 16},    {512, 8, 8, 384, 32, 4, 16}, {768, 12, 12, 512, 32, 4, 8},
-    {1024, 16, 16, 1024, 32, 4, 4},
+    {128, 4, 2, 128, 8, 2, 4},   {192, 4, 3, 192, 8, 2, 4},   {256, 6, 4, 256, 16, 2, 8},
+    {384, 6, 6, 256, 32, 4, 16}, {512, 8, 8, 384, 32, 4, 16}, {768, 12, 12, 512, 32, 4, 16},
 };
-constexpr double kTokensPerParameter = 1.0;
+constexpr double kTokensPerParameter = 4.0;
 constexpr double kShareOfPeak = 0.25;  // what training gets of the measured peak, at these widths
 constexpr int64_t kSequence = 512;
 
@@ -40,6 +40,12 @@ double active_parameters(const Size& s, int64_t vocab) {
 }
 double flops_per_token(const Size& s, int64_t vocab) {
   return 6 * active_parameters(s, vocab) + 6 * static_cast<double>(s.n_layers * s.d_model * kSequence);
+}
+
+// 0.01 at width 128 (measured: 0.006 to 0.012 are within 2 %), smaller for wider models, which train for
+// longer.
+double learning_rate(const Size& s) {
+  return std::round(1e5 * 0.01 * std::sqrt(128.0 / static_cast<double>(s.d_model))) / 1e5;
 }
 
 std::string quoted(const std::string& path) { return "\"" + path + "\""; }
@@ -57,9 +63,9 @@ std::string recipe_text(const Options& o, const PreparedData& data, const Size& 
     << quoted(data.train_shard) << "]\n";
   if (!data.heldout_shard.empty()) t << "held_out = [" << quoted(data.heldout_shard) << "]\n";
   t << "tokenizer = " << quoted(data.tokenizer) << "\nsequence_length = " << kSequence
-    << "\n\n[optimizer]\nname = \"muon\"\nlr = 0.003\n\n[schedule]\nkind = \"linear\"\nwarmup = 0.02\nfinal "
-       "= 0.05\n\n[train]\nfolder = "
-    << quoted(o.run) << "\nmicro_batch = " << s.micro_batch << "\nminutes = " << o.minutes
+    << "\n\n[optimizer]\nname = \"muon\"\nlr = " << learning_rate(s)
+    << "\n\n[schedule]\nkind = \"linear\"\nwarmup = 0.02\nfinal = 0\n\n[train]\nfolder = " << quoted(o.run)
+    << "\nmicro_batch = " << s.micro_batch << "\nminutes = " << o.minutes
     << "\n\n[evaluation]\nevery = 0\ntokens = 65536\n\n[checkpoint]\nminutes = 2\nkeep_last = 1\n";
   return t.str();
 }

@@ -415,6 +415,13 @@ static void adamw_bf16(int64_t n, const AdamStep& step, bf16* weight, int16_t* r
     if (clear) store(gradient + i, splat(0), t);
   });
 }
+static void descend(int64_t n, float keep, float step, bf16* weight, int16_t* residual, float* direction) {
+  each(n, [&](int64_t i, auto t) {
+    const F w = splat(keep) * load_master(weight + i, residual + i, t) - splat(step) * load(direction + i, t);
+    store_master(weight + i, residual + i, w, t);
+    store(direction + i, splat(0), t);
+  });
+}
 static double sum_of_squares(int64_t n, const float* x) {
   Doubles sum, more;
   int64_t i = 0;
@@ -427,6 +434,6 @@ static double sum_of_squares(int64_t n, const float* x) {
 }
 
 constexpr RowTable kTable = {
-    rms_norm,  rms_norm_gradient, layer_norm,    layer_norm_gradient, rope,  softmax, softmax_gradient,
-    top_k,     convert,           add,           accumulate,          scale, clamp,   clamp_gradient,
-    adamw_f32, adamw_bf16,        sum_of_squares};
+    rms_norm,  rms_norm_gradient, layer_norm, layer_norm_gradient, rope,  softmax, softmax_gradient,
+    top_k,     convert,           add,        accumulate,          scale, clamp,   clamp_gradient,
+    adamw_f32, adamw_bf16,        descend,    sum_of_squares};
