@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Writes tests/text/: small tokenizers of every kind and what Hugging Face `tokenizers` makes of some texts.
+"""Writes tests/text/ and tests/templates/goldens.json: small tokenizers of every kind and what Hugging Face `tokenizers`
+and `sentencepiece` make of some texts; chat templates and what Jinja2 makes of some conversations.
 
-Usage: tools/make_text_goldens.py      (needs tokenizers; the files it writes are committed)
+Usage: tools/make_text_goldens.py [bpe|kinds|templates]      (needs these libraries; the files it writes are committed)
 """
 import json
 import os
 import random
+import shutil
+import sys
+import tempfile
 
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -154,7 +158,72 @@ def golden(tokenizer, text):
             "skipped": tokenizer.decode(allowed, skip_special_tokens=True)}
 
 
+def make_kinds():
+    """Unigram, WordPiece, WordLevel, SentencePiece: a few of those that tools/check_tokenizers.py compares at length."""
+    import check_tokenizers as check
+    corpus = open(os.path.join(OUT, "corpus.txt"), newline="").read()
+    goldens = {}
+    with tempfile.TemporaryDirectory() as folder:
+        rules = os.path.join(folder, "rules.tsv")
+        with open(rules, "w") as f:  # a small normaliser: the usual one is 240 KB
+            for source, target in (("\n", " "), ("\t", " "), ("\u3000", " "), ("\ufb01", "fi"), ("e\u0301", "\u00e9"), ("\u2460", "1"),
+                                   ("\u00a0", " "), ("\u200b", ""), ("A", "a"), ("\u0001", "")):
+                print(" ".join(f"{ord(c):X}" for c in source) + "\t" + " ".join(f"{ord(c):X}" for c in target), file=f)
+        small = {"vocab_size": 400, "normalization_rule_tsv": rules}
+        paths = list(check.train_sentencepiece(folder, corpus, {
+            "unigram": small, "unigram_bytes": {**small, "byte_fallback": True, "user_defined_symbols": ["<user>", "expert"]},
+            "bpe": {**small, "model_type": "bpe"},
+            "bpe_bytes": {"vocab_size": 500, "model_type": "bpe", "byte_fallback": True, "normalization_rule_name": "identity",
+                          "remove_extra_whitespaces": False, "split_digits": True}}))
+        names = ("unigram_t5", "unigram_first", "wordpiece_uncased", "wordpiece_raw", "words")
+        made = check.train_hugging_face(folder, corpus, paths[0])
+        paths += [p for p in made if os.path.basename(p)[:-5] in names]
+        for path in paths:
+            name = os.path.basename(path)
+            shutil.copy(path, os.path.join(OUT, name))
+            theirs = check.open_theirs(path)
+            cases = []
+            for text in TEXTS:
+                ids = theirs.encode(text, 0, 0)
+                if ids is not None:
+                    cases.append({"text": text, "ids": ids, "decoded": theirs.decode(ids, 0)})
+            goldens[name] = cases
+    with open(os.path.join(OUT, "goldens_kinds.json"), "w") as f:
+        json.dump({"made_by": f"tokenizers {tokenizers.__version__}, sentencepiece {check.sentencepiece.__version__}",
+                   "tokenizers": goldens}, f, ensure_ascii=True, separators=(",", ":"))
+
+
+def make_templates():
+    import check_templates as check
+    folder = os.path.join(OUT, "..", "templates")
+    variables = list(check.settings()) + [check.DATA]
+    cases = []
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".jinja"):
+            source = open(os.path.join(folder, name), newline="").read()
+            cases += [(name, source, i) for i in range(len(variables) - 1)]
+    cases += [(source, source, len(variables) - 1) for source in check.SNIPPETS + check.LAYOUT + check.BROKEN]
+    out = []
+    for name, source, i in cases:
+        text = check.theirs(source, variables[i])
+        if "strftime_now" not in source:  # the time zone is that of the machine
+            out.append({"template": name, "variables": i, "text": None if isinstance(text, Exception) else text})
+    with open(os.path.join(folder, "goldens.json"), "w") as f:
+        json.dump({"made_by": f"jinja2 {check.jinja2.__version__}", "variables": variables, "cases": out}, f, ensure_ascii=True,
+                  separators=(",", ":"))
+
+
 def main():
+    wanted = sys.argv[1:] or ["bpe", "kinds", "templates"]
+    if "bpe" in wanted:
+        make_bpe()
+    if "kinds" in wanted:
+        make_kinds()
+    if "templates" in wanted:
+        make_templates()
+
+
+def make_bpe():
     os.makedirs(OUT, exist_ok=True)
     corpus = make_corpus()
     made = {

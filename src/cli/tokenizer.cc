@@ -1,4 +1,4 @@
-// `lyceum tokenizer`: train one, turn text into ids and back, ask how well it fits a text.
+// `lyceum tokenizer`: train one, turn text or messages into ids and back, ask how well it fits a text.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -14,6 +14,7 @@
 #include "cli/verb.h"
 #include "data/document.h"
 #include "text/bpe_trainer.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
@@ -153,7 +154,8 @@ struct EncodeArguments {
 void add_encode(CLI::App& parent) {
   auto a = std::make_shared<EncodeArguments>();
   CLI::App* app = parent.add_subcommand("encode", "text to ids");
-  app->add_option("tokenizer", a->tokenizer, "tokenizer.json or its folder")->required();
+  app->add_option("tokenizer", a->tokenizer, "tokenizer.json, a SentencePiece model, or the folder of one")
+      ->required();
   app->add_option("input", a->input, "a text file, - for stdin")->capture_default_str();
   app->add_option("--format", a->format, "ids on one line, count of ids, or pieces one a line")
       ->check(CLI::IsMember({"ids", "count", "pieces"}))
@@ -165,7 +167,8 @@ void add_encode(CLI::App& parent) {
       "Examples:\n"
       "  echo 'Hello, world' | lyceum tokenizer encode runs/tokenizer\n"
       "  lyceum tokenizer encode tokenizer.json book.txt --format count\n"
-      "  echo 'int main() {' | lyceum tokenizer encode tokenizer.json --format pieces");
+      "  echo 'int main() {' | lyceum tokenizer encode tokenizer.json --format pieces\n"
+      "  echo 'Hello<sep>' | lyceum tokenizer encode Yuan2-M32/tokenizer.model --allow-special");
   app->callback([a] {
     const Tokenizer tokenizer = Tokenizer::load(a->tokenizer);
     const std::string text = a->input == "-" ? read_stdin() : read_file(a->input, size_t{1} << 40);
@@ -209,7 +212,8 @@ void add_decode(CLI::App& parent) {
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand("decode", "ids to text");
-  app->add_option("tokenizer", a->tokenizer, "tokenizer.json or its folder")->required();
+  app->add_option("tokenizer", a->tokenizer, "tokenizer.json, a SentencePiece model, or the folder of one")
+      ->required();
   app->add_option("input", a->input, "a file of ids, - for stdin")->capture_default_str();
   app->add_flag("--keep-special", a->keep_special, "write control tokens by their names");
   app->footer(
@@ -261,11 +265,14 @@ void add_info(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
   CLI::App* app =
       parent.add_subcommand("info", "what a tokenizer is made of, and how well it fits some texts");
-  app->add_option("tokenizer", a->tokenizer, "tokenizer.json or its folder")->required();
+  app->alias("inspect");
+  app->add_option("tokenizer", a->tokenizer, "tokenizer.json, a SentencePiece model, or the folder of one")
+      ->required();
   app->add_option("inputs", a->inputs, "texts to measure: files, folders, .jsonl");
   app->footer(
       "Examples:\n"
       "  lyceum tokenizer info tokenizer.json\n"
+      "  lyceum tokenizer inspect Yuan2-M32/tokenizer.model\n"
       "  lyceum tokenizer info runs/tokenizer book.txt /usr/include/c++");
   app->callback([a] {
     const Tokenizer tokenizer = Tokenizer::load(a->tokenizer);
@@ -282,13 +289,61 @@ void add_info(CLI::App& parent) {
   });
 }
 
+// A conversation as the model will read it. Text of the user is marked, for it is read differently.
+void add_chat(CLI::App& parent) {
+  struct Arguments {
+    std::string folder, input = "-", template_file, name = "default", format = "text";
+  };
+  auto a = std::make_shared<Arguments>();
+  CLI::App* app = parent.add_subcommand("chat", "what a chat template makes of messages");
+  app->add_option("folder", a->folder, "folder with tokenizer and chat template")->required();
+  app->add_option("input", a->input, "JSON with messages, tools, ..., or the list of messages; - for stdin")
+      ->capture_default_str();
+  app->add_option("--chat-template", a->template_file, "this Jinja template instead of the folder's")
+      ->check(CLI::ExistingFile);
+  app->add_option("--name", a->name, "which of several templates")->capture_default_str();
+  app->add_option("--format", a->format, "text, ids on one line, or parts: one a line, with whose it is")
+      ->check(CLI::IsMember({"text", "ids", "parts"}))
+      ->capture_default_str();
+  app->footer(
+      "Examples:\n"
+      "  echo '[{\"role\": \"user\", \"content\": \"Hi\"}]' | lyceum tokenizer chat OLMoE-1B-7B-Instruct\n"
+      "  lyceum tokenizer chat runs/tuned request.json --format parts --chat-template chatml.jinja");
+  app->callback([a] {
+    const Tokenizer tokenizer = Tokenizer::load(a->folder);
+    const std::string text = a->input == "-" ? read_stdin() : read_file(a->input);
+    const auto found = a->template_file.empty()
+                           ? ChatTemplate::load(a->folder, a->name)
+                           : ChatTemplate::parse(read_file(a->template_file), a->template_file);
+    check(found.has_value(), "tokenizer chat", "wanted a chat template in ", a->folder,
+          ", found none; --chat-template FILE names one");
+    const bool list = text.find_first_not_of(" \t\r\n") != std::string::npos &&
+                      text[text.find_first_not_of(" \t\r\n")] == '[';
+    const auto parts =
+        found->render(list ? "{\"add_generation_prompt\": true, \"messages\": " + text + "}" : text,
+                      template_settings(tokenizer));
+    std::string out;
+    if (a->format == "ids")
+      for (const int32_t id : tokenizer.encode_marked(parts))
+        out += (out.empty() ? "" : " ") + std::to_string(id);
+    else
+      for (const MarkedText& part : parts)
+        out += a->format == "text"
+                   ? part.text
+                   : std::string(part.trusted ? "template  " : "user      ") + quote(part.text).str() + "\n";
+    out += a->format == "ids" ? "\n" : "";
+    std::fwrite(out.data(), 1, out.size(), stdout);
+  });
+}
+
 void add_tokenizer(CLI::App& root) {
-  CLI::App* app = root.add_subcommand("tokenizer", "train tokenizers, text to ids, ids to text");
+  CLI::App* app = root.add_subcommand("tokenizer", "train tokenizers, text and messages to ids, ids to text");
   app->require_subcommand(1);
   add_train(*app);
   add_encode(*app);
   add_decode(*app);
   add_info(*app);
+  add_chat(*app);
 }
 
 }  // namespace

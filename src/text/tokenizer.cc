@@ -333,17 +333,17 @@ std::string StreamDecoder::push(int32_t id) {
     bytes_.erase(0, sure);
     return out;
   }
-  // Other decoders: the text of a window of ids, less the text of those before. What ends with U+FFFD may be
-  // part of a character for three more ids; then the first of them is none for certain.
+  // Other decoders: the text of a window of ids, less the text of those before.
   const std::string before = tokenizer_.decode(std::span(ids_).first(sent_ids_), skip_special_);
   ids_.push_back(id);
-  std::string now = tokenizer_.decode(ids_, skip_special_);
-  size_t settled = ids_.size();
-  if (now.ends_with("\xef\xbf\xbd")) {
-    if (settled - sent_ids_ < 4) return {};
-    settled = sent_ids_ + 1;
+  size_t settled = ids_.size() - begun_character();
+  std::string now = tokenizer_.decode(std::span(ids_).first(settled), skip_special_);
+  // tokens that hold parts of characters in another way than <0xNN>: wait for three more
+  if (settled == ids_.size() && byte_of_token(tokenizer_.piece(id)) < 0 && now.ends_with("\xef\xbf\xbd")) {
+    settled = settled - sent_ids_ < 4 ? sent_ids_ : sent_ids_ + 1;
     now = tokenizer_.decode(std::span(ids_).first(settled), skip_special_);
   }
+  if (settled == sent_ids_) return {};
   const std::string out = text_behind(before, now);
   if (out.empty()) return {};
   // The ids that were sent last stay as what stands before, unless decoders would strip their text.
@@ -353,6 +353,24 @@ std::string StreamDecoder::push(int32_t id) {
   ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(dropped));
   sent_ids_ = settled - dropped;
   return out;
+}
+
+// How many of the last ids are bytes (<0xNN>) that more bytes may make a character of.
+size_t StreamDecoder::begun_character() const {
+  std::string bytes;
+  for (size_t i = ids_.size(); i-- > sent_ids_;) {
+    const int byte = byte_of_token(tokenizer_.piece(ids_[i]));
+    if (byte < 0) break;
+    bytes.insert(bytes.begin(), static_cast<char>(byte));
+  }
+  for (std::string_view rest = bytes; !rest.empty();) {
+    rest.remove_prefix(valid_utf8_prefix(rest));
+    bool incomplete = false;
+    const size_t bad = rest.empty() ? 0 : invalid_utf8_length(rest, &incomplete);
+    if (incomplete) return rest.size();
+    rest.remove_prefix(bad);
+  }
+  return 0;
 }
 
 std::string StreamDecoder::finish() {

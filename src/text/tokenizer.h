@@ -91,6 +91,7 @@ class StreamDecoder {
   std::string finish();
 
  private:
+  size_t begun_character() const;
   Tokenizer tokenizer_;
   bool skip_special_;
   std::string bytes_;         // byte level: what may still grow into a character

@@ -30,11 +30,25 @@ std::vector<BadFile> target_seeds() {
       R"([{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],)"
       R"("special_tokens":{"<s>":{"id":"<s>","ids":[6],"tokens":["<s>"]}}})";
   const std::string good = R"({"version":"1.0",)" + added + "," + around + "," + model + "}";
-  return {{"good", good, ""},
-          {"plain", "{" + model + "}", ""},
-          {"cut", good.substr(0, good.size() / 2), "not JSON"},
-          {"list", "[]", ""},
-          {"nothing", "", ""}};
+  return {
+      {"good", good, ""},
+      {"plain", "{" + model + "}", ""},
+      {"unigram",
+       R"({"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["l",-1],["ll",-2.5],["o",-3]]},"normalizer":)"
+       R"({"type":"Precompiled","precompiled_charsmap":"CAAAAAAAAAAAAAAA"},"pre_tokenizer":{"type":"Metaspace",)"
+       R"("replacement":"_","prepend_scheme":"first"},"decoder":{"type":"CTC"}})",
+       ""},
+      {"wordpiece",
+       R"({"model":{"type":"WordPiece","unk_token":"u","vocab":{"u":0,"H":1,"##e":2,"##llo":3}},"normalizer":)"
+       R"({"type":"BertNormalizer"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"UnicodeScripts"},)"
+       R"({"type":"BertPreTokenizer"}]},"decoder":{"type":"WordPiece"}})",
+       ""},
+      {"words",
+       R"({"model":{"type":"WordLevel","unk_token":"u","vocab":{"u":0,"Hello":1}},"normalizer":{"type":"Nmt"}})",
+       ""},
+      {"cut", good.substr(0, good.size() / 2), "not JSON"},
+      {"list", "[]", ""},
+      {"nothing", "", ""}};
 }
 
 }  // namespace lyceum

@@ -19,9 +19,11 @@ void Text::append(const Text& other) {
 }
 
 void Text::append(std::string_view text, bool from_user) {
-  if (from_user && marks.empty()) marks.assign(bytes.size(), '\0');
+  if (from_user || !marks.empty()) {
+    marks.resize(bytes.size(), '\0');
+    marks.resize(bytes.size() + text.size(), from_user ? '\1' : '\0');
+  }
   bytes += text;
-  if (!marks.empty()) marks.resize(bytes.size(), from_user ? '\1' : '\0');
 }
 
 Text Text::substr(size_t begin, size_t n) const {
