@@ -40,6 +40,7 @@ ModelConfig shape_config(const std::string& name, int64_t* sequences) {
     c.top_k = 4;
     *sequences = 8;
   } else {
+    check(file_exists(name), "bench", "wanted a shape: small, layer or a config.json, found \"", name, "\"");
     c = read_model_config(read_file(name), name);
     *sequences = 4;
   }

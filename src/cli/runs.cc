@@ -43,7 +43,7 @@ StepMetrics last_row(const RunInfo& run) {
   return row;
 }
 
-double held_out_total(const StepMetrics& row) { return metric_value(row, "held_out.total"); }
+double held_out_total(const StepMetrics& row) { return metric_value(row, "held_out.all"); }
 
 void list_runs(const std::string& root) {
   std::vector<RunInfo> runs = RunDatabase(root, true).list();
@@ -171,7 +171,7 @@ void add_plot(CLI::App& runs, const std::shared_ptr<std::string>& root) {
   app->footer(
       "Examples:\n"
       "  lyceum runs plot\n"
-      "  lyceum runs plot quickstart dense --metric held_out.total --x tokens\n"
+      "  lyceum runs plot quickstart dense --metric held_out.all --x tokens\n"
       "  lyceum runs plot quickstart --metric worst_load --svg load.svg");
   app->callback([request, root] {
     const std::vector<PlotSeries> series = series_of(*root, *request);
