@@ -6,11 +6,13 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/threads.h"
 #include "cli/verb.h"
 #include "kernels/isa.h"
+#include "kernels/peak.h"
 #include "models/families.h"
 #include "models/model.h"
 #include "moe/balance.h"
@@ -77,7 +79,21 @@ void micro_step(const Model& model, const Batch& batch, bool recompute, Profile*
   tape.backward();
 }
 
-void print_profile(const Profile& profile, double steps, double total, double flops) {
+double median_of(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return v.empty() ? 0 : v[v.size() / 2];
+}
+
+// TFLOP/s and share of the peak, "0.312  41%".
+std::string rate(double flops, double seconds, double peak) {
+  if (flops <= 0 || seconds <= 0) return "";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f %3.0f%%", flops / seconds / 1e12, 100 * flops / seconds / peak);
+  return text;
+}
+
+// `peak`: FLOP/s of the product loop fed from L1, the median of probes between the micro-batches.
+void print_profile(const Profile& profile, double steps, double total, double flops, double peak) {
   std::printf("%-22s %8s %12s %12s %8s %12s %12s\n", "op", "calls", "forward ms", "backward ms", "share",
               "fwd TFLOP/s", "bwd TFLOP/s");
   std::vector<Profile::Row> rows = profile.rows;
@@ -88,19 +104,16 @@ void print_profile(const Profile& profile, double steps, double total, double fl
   for (const Profile::Row& r : rows) {
     const double seconds = r.forward_seconds + r.backward_seconds;
     sum += seconds;
-    char forward[16] = "", backward[16] = "";
-    if (r.forward_flops > 0)
-      std::snprintf(forward, sizeof forward, "%.3f", r.forward_flops / r.forward_seconds / 1e12);
-    if (r.backward_flops > 0)
-      std::snprintf(backward, sizeof backward, "%.3f", r.backward_flops / r.backward_seconds / 1e12);
     std::printf("%-22s %8.0f %12.2f %12.2f %7.1f%% %12s %12s\n", r.op.c_str(),
                 static_cast<double>(r.calls) / steps, 1e3 * r.forward_seconds / steps,
-                1e3 * r.backward_seconds / steps, 100 * seconds / total, forward, backward);
+                1e3 * r.backward_seconds / steps, 100 * seconds / total,
+                rate(r.forward_flops, r.forward_seconds, peak).c_str(),
+                rate(r.backward_flops, r.backward_seconds, peak).c_str());
   }
   std::printf("%-22s %8s %12.2f %12s %7.1f%%\n", "between ops", "", 1e3 * (total - sum) / steps, "",
               100 * (total - sum) / total);
-  std::printf("%-22s %8s %12.2f %12s %8s %12.3f\n", "step", "", 1e3 * total / steps, "", "",
-              flops / (total / steps) / 1e12);
+  std::printf("%-22s %8s %12.2f %12s %8s %12s\n", "step", "", 1e3 * total / steps, "", "",
+              rate(flops, total / steps, peak).c_str());
 }
 
 void run_step(StepOptions o) {
@@ -119,17 +132,23 @@ void run_step(StepOptions o) {
   reset_pool_peak();
 
   Profile profile;
-  std::vector<double> seconds;
+  std::vector<double> seconds, peaks;
   for (int64_t r = 0; r < o.repeats; ++r) {
     const double begin = now();
-    for (int64_t m = 0; m < o.micro_batches; ++m) micro_step(model, batch, o.recompute, &profile);
+    double probing = 0;
+    for (int64_t m = 0; m < o.micro_batches; ++m) {
+      micro_step(model, batch, o.recompute, &profile);
+      const double probe = now();
+      peaks.push_back(kernels::probe_peak(false));
+      probing += now() - probe;
+    }
     const double update = now();
     const double norm = gradient_norm(model.parameters());
     optimizer->step(1e-4, std::min(1.0, 1.0 / (norm + 1e-6)));
     Profile::Row& row = profile.row("optimizer");
     ++row.calls;
     row.forward_seconds += now() - update;
-    seconds.push_back(now() - begin);
+    seconds.push_back(now() - begin - probing);
   }
   double total = 0, flops = 0;
   for (double s : seconds) total += s;
@@ -142,10 +161,13 @@ void run_step(StepOptions o) {
               cpu_info().name.c_str(), isa_name(isa_level()), thread_count(), o.shape.c_str(),
               static_cast<long long>(sequences), static_cast<long long>(o.length),
               static_cast<long long>(o.micro_batches), o.optimizer.c_str());
-  print_profile(profile, static_cast<double>(o.repeats), total, flops);
-  std::printf("median step %.3f s (%.3f to %.3f), %.0f tokens/s, %.3f TFLOP/s; peak memory of tensors %s\n",
-              median, seconds.front(), seconds.back(), tokens / median, flops / median / 1e12,
-              human_bytes(static_cast<double>(pool_statistics().peak_bytes)).c_str());
+  const double peak = std::max(median_of(peaks), 1.0);
+  print_profile(profile, static_cast<double>(o.repeats), total, flops, peak);
+  std::printf(
+      "median step %.3f s (%.3f to %.3f), %.0f tokens/s, %s of the peak (%.3f TFLOP/s, median of %zu probes "
+      "beside the steps); peak memory of tensors %s\n",
+      median, seconds.front(), seconds.back(), tokens / median, rate(flops, median, peak).c_str(),
+      peak / 1e12, peaks.size(), human_bytes(static_cast<double>(pool_statistics().peak_bytes)).c_str());
 }
 
 void add_bench(CLI::App& root) {
