@@ -34,7 +34,8 @@ Block::Block(const ModelConfig& c, int64_t layer, const std::string& prefix, Par
   attention_norm_ = add_norm(post ? "post_attention_layernorm" : "input_layernorm");
   attention_ = std::make_unique<Attention>(attention_options(c, layer), prefix + "self_attn", parameters);
   feed_forward_norm_ = add_norm(post ? "post_feedforward_layernorm" : "post_attention_layernorm");
-  if (c.sparse_layer(layer)) sparse_ = std::make_unique<MoeLayer>(moe_options(c, layer), prefix + "mlp", parameters);
+  if (c.sparse_layer(layer))
+    sparse_ = std::make_unique<MoeLayer>(moe_options(c, layer), prefix + "mlp", parameters);
   else
     dense_ = std::make_unique<FeedForward>(
         FeedForwardOptions{c.d_model, c.dense_width(), c.activation, c.feed_forward_bias, c.gated},
