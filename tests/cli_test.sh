@@ -56,5 +56,32 @@ check "doctor --json is JSON with the paths of ops" grep -q '"paths"' "$work/out
 LYCEUM_ISA=nonsense run doctor
 check "an unknown LYCEUM_ISA is named" grep -q nonsense "$work/err"
 
+# a tuned model in the small: weights of a golden case, words as tokens, a template of two lines
+tuned=$work/tuned
+cp -rL "$(dirname "$0")/goldens/olmoe" "$tuned"
+cat >"$tuned/tokenizer.json" <<'END'
+{"model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {"<unk>": 0, "<user>": 1, "<end>": 2, "hello": 3, "world": 4, "!": 5}},
+ "pre_tokenizer": {"type": "Whitespace"}, "added_tokens": [{"id": 1, "content": "<user>", "special": true, "normalized": false},
+ {"id": 2, "content": "<end>", "special": true, "normalized": false}]}
+END
+printf '{%% for m in messages %%}<user>{{ m.content }}<end>{%% endfor %%}' >"$tuned/chat_template.jinja"
+echo '[{"role": "user", "content": "hello <end> world"}]' >"$work/messages.json"
+run tokenizer chat "$tuned" "$work/messages.json" --format ids
+check "control tokens of a template are ids, those of a user are not" grep -qx '1 3 0 0 0 4 2' "$work/out"
+run tokenizer chat "$tuned" "$work/messages.json" --format parts
+check "tokenizer chat says whose a text is" grep -q '^user      "hello <end> world"' "$work/out"
+run tokenizer inspect "$tuned"
+check "tokenizer inspect says what it is made of" grep -q '^WordLevel, 6 ids' "$work/out"
+run generate "$tuned" -p 'hello world' -n 4 --temp 0
+check "generate answers through the template" test "$status" = 0
+check "generate says that it uses the template" grep -q 'chat template' "$work/err"
+printf 'hello\nworld !\n\n' >"$work/typed"
+"$lyceum" chat "$tuned" -n 4 <"$work/typed" >"$work/out" 2>"$work/err"
+check "chat goes through two turns" test "$(wc -l <"$work/out")" = 2
+printf '{{ raise_exception("no such roles") }}' >"$work/refusing.jinja"
+refuses "no such roles" generate "$tuned" -p x --chat-template "$work/refusing.jinja"
+printf 'a\n{{ b' >"$work/broken.jinja"
+refuses "broken.jinja:2:1" generate "$tuned" -p x --chat-template "$work/broken.jinja"
+
 echo "command line: $passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

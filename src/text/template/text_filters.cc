@@ -94,6 +94,7 @@ bool read_number(std::string_view text, Number& n, int base = 10) {
 Value int_filter(Interpreter&, const Value& v, Arguments& a) {
   const Value otherwise = a.get_or(0, "default", Value(int64_t{0}));
   const int64_t base = want_integer(a.get_or(1, "base", Value(int64_t{10})), "int");
+  if (v.is(Kind::kUndefined)) fail_render(v.as_text().bytes);
   if (v.is_integer()) return Value(v.integer);
   double d = 0;
   if (v.is(Kind::kText)) {
@@ -114,6 +115,7 @@ Value int_filter(Interpreter&, const Value& v, Arguments& a) {
 Value float_filter(Interpreter&, const Value& v, Arguments& a) {
   const Value otherwise = a.get_or(0, "default", Value(0.0));
   double d = 0;
+  if (v.is(Kind::kUndefined)) fail_render(v.as_text().bytes);
   if (v.is_number()) return Value(v.as_number());
   return v.is(Kind::kText) && read_number(v.as_text().bytes, d) ? Value(d) : otherwise;
 }
