@@ -20,7 +20,7 @@ import tempfile
 
 try:
     import sentencepiece
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 except ImportError as e:
     print(f"check_tokenizers: {e.name} is not installed; nothing was compared")
     sys.exit(77)
@@ -246,6 +246,30 @@ def train_hugging_face(folder, corpus, charsmap):
     yield made("bytes_as_text", tokenizer)
 
 
+def known_splits(folder):
+    """The ways in which published byte-level tokenizers split text, over a small vocabulary."""
+    pre, regex = pre_tokenizers, lambda pattern: pre_tokenizers.Split(Regex(pattern), "isolated")
+    by_bytes = pre.ByteLevel(add_prefix_space=False, use_regex=False)
+    upper, lower = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+    ends = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    kinds = {
+        "o200k": [regex(rf"[^\r\n\p{{L}}\p{{N}}]?{upper}*{lower}+{ends}|[^\r\n\p{{L}}\p{{N}}]?{upper}+{lower}*{ends}|\p{{N}}{{1,3}}"
+                        r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"), by_bytes],
+        "deepseek": [regex(r"\p{N}{1,3}"), regex("[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"),
+                     regex(r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"""
+                           r"|\s*[\r\n]+|\s+(?!\S)|\s+"), by_bytes],
+        "bloom": [regex(" ?[^(\\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+"), by_bytes],
+        "falcon": [pre.Punctuation("contiguous"), pre.ByteLevel(add_prefix_space=False), pre.Digits(False), regex("[0-9][0-9][0-9]")],
+        "starcoder": [pre.Digits(True), pre.ByteLevel(add_prefix_space=False)],
+    }
+    for name, parts in kinds.items():
+        tokenizer = Tokenizer.from_file(os.path.join(ROOT, "tests", "text", "gpt2.json"))
+        tokenizer.pre_tokenizer = pre.Sequence(parts)
+        path = os.path.join(folder, f"split_{name}.json")
+        tokenizer.save(path)
+        yield path
+
+
 def sentencepiece_rules(path):
     """precompiled_charsmap of a model: field 2 of message 3, found without the library's protobuf classes."""
     def fields(data):
@@ -303,7 +327,7 @@ def main():
         if not paths:
             corpus = open(os.path.join(ROOT, "tests", "text", "corpus.txt"), newline="").read()
             paths = list(train_sentencepiece(folder, corpus))
-            paths += list(train_hugging_face(folder, corpus, paths[0]))
+            paths += list(train_hugging_face(folder, corpus, paths[0])) + list(known_splits(folder))
             paths += sorted(glob.glob(DATA + "/tokenizers/*.json") + glob.glob(DATA + "/tokenizers/*/*.model"))
             files = files or glob.glob(DATA + "/text/*.txt")
         for path in paths:

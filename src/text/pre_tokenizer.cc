@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "text/bpe.h"
 #include "text/regex.h"
 #include "text/unicode.h"
 
@@ -307,9 +308,9 @@ class Sequence : public PreTokenizer {
   explicit Sequence(std::vector<PreTokenizerPtr> parts) : parts_(std::move(parts)) {
     size_t working = 0;
     for (const PreTokenizerPtr& part : parts_) {
-      check(!byte_level_, "tokenizer pre_tokenizer",
-            "wanted ByteLevel as the last piece of a Sequence, found a piece behind it");
-      byte_level_ = part->byte_level();
+      check(!(byte_level_ && part->byte_level()), "tokenizer pre_tokenizer",
+            "wanted ByteLevel once in a Sequence, found it twice");
+      byte_level_ = byte_level_ || part->byte_level();
       if (part->is_identity()) continue;
       ++working;
       scan_ = part->scan();
@@ -321,7 +322,27 @@ class Sequence : public PreTokenizer {
   bool is_identity() const override { return identity_; }
   bool byte_level() const override { return byte_level_; }
   void split(std::vector<Piece>& pieces, TextArena& arena) const override {
-    for (const PreTokenizerPtr& part : parts_) part->split(pieces, arena);
+    bool bytes = false, spelled = false;
+    for (const PreTokenizerPtr& part : parts_) {
+      // what stands behind ByteLevel sees its alphabet, in which some bytes of characters are digits, say
+      if (bytes && !spelled && !part->is_identity()) {
+        for (Piece& piece : pieces) {
+          std::string text;
+          for (const char c : piece.text) append_char(text, byte_to_char(static_cast<uint8_t>(c)));
+          arena.push_back(std::move(text));
+          piece.text = arena.back();
+        }
+        spelled = true;
+      }
+      part->split(pieces, arena);
+      bytes = bytes || part->byte_level();
+    }
+    for (size_t i = 0; spelled && i < pieces.size(); ++i) {
+      std::string text;
+      piece_to_bytes(pieces[i].text, text);
+      arena.push_back(std::move(text));
+      pieces[i].text = arena.back();
+    }
   }
 
  private:

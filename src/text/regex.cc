@@ -43,6 +43,7 @@ std::string translate(const std::string& pattern, const char* where) {
   std::string out;
   bool in_class = false;
   size_t class_begin = 0;
+  int inner = 0;  // classes open inside of the class
   for (size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
     if (c == '\\' && i + 1 < pattern.size()) {
@@ -68,9 +69,18 @@ std::string translate(const std::string& pattern, const char* where) {
       i = close - 1;
       continue;
     }
-    if (in_class && (c == '[' || pattern.compare(i, 2, "&&") == 0))
+    // Oniguruma knows classes inside of classes, which add to them; PCRE2 does not
+    if (in_class && ((c == '[' && pattern.compare(i, 2, "[^") == 0) || pattern.compare(i, 2, "&&") == 0))
       fail(ErrorKind::kUnsupported, where, "the regular expression ", pattern,
-           " has a class inside a class at byte ", i, ", which is not supported");
+           " has a negated class or an intersection inside a class at byte ", i, ", which is not supported");
+    if (in_class && c == '[') {
+      ++inner;
+      continue;
+    }
+    if (in_class && c == ']' && inner > 0) {
+      --inner;
+      continue;
+    }
     if (c == '[') {
       in_class = true;
       class_begin = i + (pattern.compare(i, 2, "[^") == 0 ? 2 : 1);
