@@ -48,7 +48,7 @@ bool muon_takes(const Parameter& p) { return p.is_matrix && p.order == Parameter
 
 namespace {
 
-// What newton_schulz needs beside its matrices.
+// What newton_schulz needs beside its matrices; also for one of `count` workers alone.
 struct Workspace {
   WeightLayout wide, square;
   Tensor first, x_packed, a_packed, gram, next, squared;
@@ -71,23 +71,26 @@ struct Workspace {
 constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
 const float kScale = std::sqrt(std::sqrt(kC));
 
-void newton_schulz_in(Workspace& w, int64_t iterations, bf16* y) {
+void newton_schulz_in(const Workspace& w, int64_t begin, int64_t count, int64_t iterations, bf16* y) {
   const float beta = kB / std::sqrt(kC);
-  const int64_t count = w.first.elements() - 1, rows = w.wide.n, columns = w.wide.k;
+  const int64_t rows = w.wide.n, columns = w.wide.k;
+  bf16 *y_packed = w.x_packed.as<bf16>() + begin * w.wide.size(),
+       *b_packed = w.a_packed.as<bf16>() + begin * w.square.size();
   const kernels::Groups groups{count, w.first.i32()};
-  const kernels::Weights y_weights{w.x_packed.data(), w.wide, w.wide.size(), nullptr},
-      b_weights{w.a_packed.data(), w.square, w.square.size(), nullptr};
-  bf16 *now = y, *then = w.next.as<bf16>(), *B = w.gram.as<bf16>(), *P = w.squared.as<bf16>();
+  const kernels::Weights y_weights{y_packed, w.wide, w.wide.size(), nullptr},
+      b_weights{b_packed, w.square, w.square.size(), nullptr};
+  bf16 *now = y, *then = w.next.as<bf16>() + begin * rows * columns;
+  bf16 *B = w.gram.as<bf16>() + begin * rows * rows, *P = w.squared.as<bf16>() + begin * rows * rows;
   const auto add_to_diagonal = [&](bf16* m, float x) {
     for (int64_t r = 0; r < rows; ++r) m[r * rows + r] = to_bf16(to_float(m[r * rows + r]) + x);
   };
   for (int64_t i = 0; i < iterations; ++i) {
     parallel_for(count, [&](int64_t g, int) {
-      pack_weight(w.wide, now + g * rows * columns, w.x_packed.as<bf16>() + g * w.wide.size(), sizeof(bf16));
+      pack_weight(w.wide, now + g * rows * columns, y_packed + g * w.wide.size(), sizeof(bf16));
     });
     kernels::product(groups, {now, DType::kBF16, columns}, nullptr, y_weights, {B, DType::kBF16, rows});
     parallel_for(count, [&](int64_t g, int) {
-      bf16* packed = w.a_packed.as<bf16>() + g * w.square.size();
+      bf16* packed = b_packed + g * w.square.size();
       pack_weight(w.square, B + g * rows * rows, packed, sizeof(bf16));
       for (int64_t r = 0; r < rows; ++r) {
         bf16& at = packed[w.square.index(0, r, r)];
@@ -111,7 +114,7 @@ void newton_schulz(int64_t count, int64_t rows, int64_t columns, int64_t iterati
     for (int64_t i = 0; i < count * rows * columns; ++i) x[i] = to_bf16(factor * to_float(x[i]));
   };
   scale(kScale);
-  newton_schulz_in(workspace, iterations, x);
+  newton_schulz_in(workspace, 0, count, iterations, x);
   scale(1 / kScale);
 }
 
@@ -161,8 +164,7 @@ void Muon::orthogonalise(const Job* jobs, int64_t count) {
   const bool many = count >= 2 * thread_count();
   const int64_t workers = many ? thread_count() : 1;
   Tensor x({workers, size}, DType::kBF16), scratch({workers, 2 * size}, DType::kF32);
-  std::vector<Workspace> workspaces;
-  for (int64_t i = 0; i < workers; ++i) workspaces.emplace_back(1, rows, columns);
+  const Workspace workspace(workers, rows, columns);
   const auto one = [&](int64_t i, int worker) {
     const Job& job = jobs[i];
     float* place = slots_[static_cast<size_t>(job.slot)].parameter->grad.f32() + job.begin;
@@ -170,7 +172,7 @@ void Muon::orthogonalise(const Job* jobs, int64_t count) {
     bf16* matrix = x.as<bf16>() + worker * size;
     unpack_weight(job.layout, place, logical, sizeof(float));
     to_rows(job.layout, logical, kScale / (length_of(logical, size) + 1e-20f), logical + size, matrix);
-    newton_schulz_in(workspaces[static_cast<size_t>(worker)], options_.newton_schulz, matrix);
+    newton_schulz_in(workspace, worker, 1, options_.newton_schulz, matrix);
     from_rows(job.layout, matrix, logical + size, logical);
     pack_weight(job.layout, logical, place, sizeof(float));
   };
