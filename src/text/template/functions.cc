@@ -152,11 +152,17 @@ Text format_percent(Interpreter& in, const Text& form, const Value& values) {
     int n = 0;
     const char kind = s[i];
     if (kind == 's' || kind == 'r') {
-      const Text text = kind == 's' ? to_text(value) : to_repr(value);
-      const int width =
-          std::atoi(spec.c_str() + spec.find_first_not_of("%-+ 0#", 0) * (spec.size() > 1 ? 1 : 0));
-      const bool plain = spec.find_first_of("123456789") == std::string::npos;
-      const int64_t missing = plain ? 0 : std::clamp<int64_t>(width - count_chars(text.bytes), 0, 100000);
+      Text text = kind == 's' ? to_text(value) : to_repr(value);
+      const size_t dot = spec.find('.'), digit = spec.find_first_of("123456789");
+      const int width = digit < dot ? std::atoi(spec.c_str() + digit) : 0;
+      if (dot != std::string::npos) {  // at most so many characters
+        const int64_t most = std::atoi(spec.c_str() + dot + 1);
+        size_t end = 0;
+        for (int64_t k = 0; k < most && end < text.bytes.size(); ++k)
+          end += static_cast<size_t>(char_length(text.bytes[end]));
+        text = text.substr(0, end);
+      }
+      const int64_t missing = std::clamp<int64_t>(width - count_chars(text.bytes), 0, 100000);
       const std::string fill(static_cast<size_t>(missing), ' ');
       in.charge(fill.size());
       if (spec.find('-') == std::string::npos) out.append(fill);
