@@ -57,7 +57,7 @@ class Head {
     factor_ = target_value_ + row;
     dx_ = {factor_ + row, DType::kF32, width};
     scaled_ = {factor_ + row + block_ * width, e_.type, width};
-    if (gradient) transpose_weights(table_, w_, e_, panels_);
+    if (gradient) transpose_weights(table_, w_, panels_);
   }
 
   // E of tokens first .. first + n, or its sums alone.

@@ -42,8 +42,8 @@ int64_t packed_bytes(const PackedRows& rows, int64_t n);
 void exponential_product(const ProductTable& table, int64_t tokens, ConstRows x, const Weights& w,
                          float exponent, const float* shift, const int32_t* target, PackedRows y,
                          float* row_sums, float* target_value);
-// W as the panels of a dgrad: [k / 16][stride][16] of the level's operand.
-void transpose_weights(const ProductTable& table, const Weights& w, const PackedRows& form, void* panels);
+// W as the panels of a dgrad.
+void transpose_weights(const ProductTable& table, const Weights& w, void* panels);
 // dx = E W.
 void packed_dgrad(const ProductTable& table, int64_t tokens, PackedRows e, const void* panels, int64_t k,
                   Rows dx);

@@ -153,6 +153,37 @@ void activated_product(const Groups& groups, ConstRows x, const int32_t* gather,
 
 namespace {
 
+constexpr size_t kSharedFrom =
+    3;  // row tasks of one matrix from which its transposition is made once for all
+
+// The sweeps of a task over panels [panels][s.k][16] that stand in memory; `s` has its rows, dx its columns.
+void sweep_over(const ProductTable& table, Sweep s, const ProductTask& task, const char* panels,
+                int64_t columns, Rows dx) {
+  const int64_t bytes = s.k * 16 * static_cast<int64_t>(dtype_size(table.operand)),
+                end = task.panel + task.panels;
+  s.epilogue = Epilogue::kStore;
+  s.panel_type = table.operand;
+  s.y_type = dx.type, s.y_stride = dx.stride;
+  float* scratch = sweep_memory(table, task.rows, s.k);
+  const auto taken = [&](int64_t p) { return std::clamp<int64_t>(end - p, 0, table.panels); };
+  for (int64_t p = task.panel; p < end; p += table.panels) {
+    s.panels = static_cast<int>(taken(p));
+    for (int j = 0; j < s.panels; ++j) s.panel[j] = panels + (p + j) * bytes;
+    s.prefetch = {panels + (p + table.panels) * bytes, bytes, bytes, taken(p + table.panels)};
+    s.columns = columns - 16 * p;
+    s.y = at(dx, task.first, 16 * p);
+    table.sweep(s, scratch);
+  }
+}
+
+// The first matrix of w as the panels of a dgrad, [k / 16][parts * k_part][16] of the level's operand.
+void transpose_all(const ProductTable& table, const Weights& w, int64_t k_part, char* panels) {
+  const int64_t bytes = w.layout.parts * k_part * 16 * static_cast<int64_t>(dtype_size(table.operand));
+  parallel_for((w.layout.k + 15) / 16, [&](int64_t p, int) {
+    table.transpose({w.data, w.layout, 16 * p, 1, k_part, panels + p * bytes});
+  });
+}
+
 void dgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const int32_t* gather,
            const Weights& w, Rows dx, bool accumulate) {
   const WeightLayout& layout = w.layout;
@@ -161,6 +192,11 @@ void dgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
   const int64_t width = table->operand == DType::kBF16 ? 2 : 4;
   const auto& tasks =
       cut_rows(groups, table->row_block, packed_budget() / row_bytes(*table, k), panels, table->panels);
+  char* shared = nullptr;
+  if (groups.n == 1 && tasks.size() >= kSharedFrom) {
+    shared = static_cast<char*>(worker_memory(3, panels * k * 16 * width));
+    transpose_all(*table, w, k_part, shared);
+  }
   run_tasks(*table, tasks, [&](const ProductTask& task) {
     const PackRows rows{dy,
                         gather,
@@ -169,6 +205,8 @@ void dgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
                         {{0, layout.n, k_part}, {layout.n, layout.n, k_part}},
                         static_cast<int>(layout.parts)};
     Sweep s = packed_sweep(*table, rows, k);
+    s.accumulate = accumulate;
+    if (shared) return sweep_over(*table, s, task, shared, layout.k, dx);
     float* scratch = sweep_memory(*table, task.rows, k);
     const int64_t buffer = table->panels * k * 16 * width;
     char* transposed = static_cast<char*>(worker_memory(2, 2 * buffer));  // of this sweep and of the next
@@ -180,7 +218,6 @@ void dgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
     s.epilogue = Epilogue::kStore;
     s.panel_type = table->operand;
     s.y_type = dx.type, s.y_stride = dx.stride;
-    s.accumulate = accumulate;
     TransposeWeight now = piece(task.panel, 0);
     table->transpose(now);
     int64_t sweep = 0;
@@ -224,7 +261,7 @@ const std::vector<ProductTask>& cut_inputs(const Groups& groups, const WeightLay
   int64_t busy = 0;
   for (int64_t g = 0; g < groups.n; ++g) busy += groups.first[g] < groups.first[g + 1];
   if (busy == 0) return tasks;
-  const int64_t wanted = thread_count() == 1 ? 1 : 2 * thread_count();  // each packs its inputs again
+  const int64_t wanted = thread_count();  // each task packs its inputs again
   const int64_t piece =
       std::min(panels, round_up(std::max<int64_t>(8, panels * busy * blocks / wanted), panel_step));
   for (int64_t g = 0; g < groups.n; ++g)
@@ -350,41 +387,21 @@ void exponential_product(const ProductTable& table, int64_t tokens, ConstRows x,
   forward(table, {1, bounds}, x, nullptr, w, form, {y.data, y.type, y.stride}, {});
 }
 
-void transpose_weights(const ProductTable& table, const Weights& w, const PackedRows& form, void* panels) {
-  const int64_t k = round_up(w.layout.n_padded(), table.k_step),
-                bytes = k * 16 * static_cast<int64_t>(dtype_size(form.type));
-  parallel_for((w.layout.k + 15) / 16, [&](int64_t p, int) {
-    table.transpose({w.data, w.layout, 16 * p, 1, k, static_cast<char*>(panels) + p * bytes});
-  });
+void transpose_weights(const ProductTable& table, const Weights& w, void* panels) {
+  transpose_all(table, w, round_up(w.layout.n_padded(), table.k_step), static_cast<char*>(panels));
 }
 
-void packed_dgrad(const ProductTable& table, int64_t tokens, PackedRows e, const void* panels, int64_t width,
-                  Rows dx) {
+void packed_dgrad(const ProductTable& table, int64_t tokens, PackedRows e, const void* panels,
+                  int64_t columns, Rows dx) {
   const int32_t bounds[2] = {0, static_cast<int32_t>(tokens)};
-  const int64_t size = static_cast<int64_t>(dtype_size(e.type)), k = table.tiled ? e.stride : e.stride - 32,
-                bytes = k * 16 * size, count = (width + 15) / 16;
-  const auto& tasks =
-      cut_rows({1, bounds}, table.row_block, packed_budget() / (e.stride * size), count, table.panels);
+  const int64_t size = static_cast<int64_t>(dtype_size(e.type)), k = table.tiled ? e.stride : e.stride - 32;
+  const auto& tasks = cut_rows({1, bounds}, table.row_block, packed_budget() / (e.stride * size),
+                               (columns + 15) / 16, table.panels);
   run_tasks(table, tasks, [&](const ProductTask& task) {
     Sweep s;
     s.a = static_cast<char*>(e.data) + task.first * e.stride * size;
     s.rows = task.rows, s.k = k, s.a_stride = e.stride * size / 4;
-    s.panel_type = e.type;
-    s.y_type = dx.type, s.y_stride = dx.stride;
-    float* scratch = sweep_memory(table, task.rows, k);
-    const int64_t end = task.panel + task.panels;
-    for (int64_t p = task.panel; p < end; p += table.panels) {
-      const auto panel = [&](int64_t i) { return static_cast<const char*>(panels) + i * bytes; };
-      s.panels = static_cast<int>(std::min<int64_t>(table.panels, end - p));
-      for (int j = 0; j < s.panels; ++j) s.panel[j] = panel(p + j);
-      s.prefetch = {};
-      if (p + table.panels < end)
-        s.prefetch = {panel(p + table.panels), bytes, bytes,
-                      std::min<int64_t>(table.panels, end - p - table.panels)};
-      s.columns = width - 16 * p;
-      s.y = at(dx, task.first, 16 * p);
-      table.sweep(s, scratch);
-    }
+    sweep_over(table, s, task, static_cast<const char*>(panels), columns, dx);
   });
 }
 
