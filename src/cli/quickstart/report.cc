@@ -119,7 +119,7 @@ std::vector<Headline> headlines_of(const Result& r) {
   out.push_back(
       {"read", human_count(static_cast<double>(t.tokens)) + " tokens", "in " + human_seconds(t.seconds), ""});
   out.push_back(
-      {"speed", human_count(t.tokens_per_second) + " tokens/s",
+      {"tokens per second", human_count(t.tokens_per_second),
        number(t.tflops, 2, " TFLOP/s") +
            (t.share_of_peak > 0 ? ", " + number(100 * t.share_of_peak, 0, " % of this CPU's peak") : ""),
        ""});
