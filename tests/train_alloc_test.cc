@@ -27,6 +27,7 @@ namespace {
 struct Variant {
   const char *precision, *optimizer, *family;
   bool recompute;
+  const char* router = "softmax_top_k";
 };
 class Step : public testing::TestWithParam<Variant> {};
 
@@ -38,6 +39,11 @@ TEST_P(Step, AllocatesNothingAfterTheSecondOnceItsThreadsAreWarm) {
   TrainConfig c = tiny_config("unused", v.precision);
   c.optimizer.name = v.optimizer, c.train.recompute = v.recompute, c.model.family = v.family;
   if (!family_is_sparse(v.family)) c.model.n_experts = c.model.top_k = 0;
+  else c.model.router = v.router;
+  const std::string router = c.model.router;
+  if (router == "switch" || router == "base" || router == "hash") c.model.top_k = 1;
+  if (router == "hierarchical") c.model.routing.groups = 2;
+  if (router == "sigmoid_top_k") c.model.routing.selection_bias = true;
   Model model(c.model, c.precision());
   model.enable_gradients();
   model.initialise(RandomKey(1));
@@ -80,7 +86,17 @@ INSTANTIATE_TEST_SUITE_P(Variants, Step,
                          testing::Values(Variant{"bf16", "adamw", "olmoe", false},
                                          Variant{"f32", "adamw", "olmoe", true},
                                          Variant{"bf16", "muon", "olmoe", false},
-                                         Variant{"bf16", "adamw", "llama", false}));
+                                         Variant{"bf16", "adamw", "llama", false},
+                                         Variant{"bf16", "adamw", "olmoe", true, "noisy_top_k"},
+                                         Variant{"bf16", "adamw", "olmoe", false, "gshard"},
+                                         Variant{"bf16", "adamw", "olmoe", false, "switch"},
+                                         Variant{"bf16", "adamw", "olmoe", false, "sigmoid_top_k"},
+                                         Variant{"bf16", "adamw", "olmoe", false, "sparsemixer"},
+                                         Variant{"bf16", "adamw", "olmoe", false, "attention"},
+                                         Variant{"bf16", "adamw", "olmoe", false, "hierarchical"},
+                                         Variant{"bf16", "adamw", "olmoe", true, "expert_choice"},
+                                         Variant{"bf16", "adamw", "olmoe", false, "base"},
+                                         Variant{"bf16", "adamw", "olmoe", false, "hash"}));
 
 }  // namespace
 }  // namespace lyceum

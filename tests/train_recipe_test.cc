@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "base/file.h"
+#include "train/compare.h"
 #include "train/muon.h"
 #include "train/replay.h"
 #include "train_fixture.h"
@@ -55,10 +57,39 @@ TEST(Recipe, RefusesKeysWithoutEffect) {
 }
 
 TEST(Recipe, TheCommittedOnesAreRead) {
-  for (const char* name : {"quickstart", "olmoe-small", "llama-small", "olmoe-anneal"}) {
+  for (const char* name : {"quickstart", "olmoe-small", "llama-small", "olmoe-anneal", "compare-routers"}) {
     const TrainConfig c = read_recipe(std::string(LYCEUM_SOURCE_DIR "/recipes/") + name + ".toml", {});
     EXPECT_NO_THROW(c.validate()) << name;
   }
+}
+
+TEST(Recipe, ComparesRoutersOfTheSameActiveSize) {
+  const std::string path = LYCEUM_SOURCE_DIR "/recipes/compare-routers.toml";
+  const std::vector<ComparedRun> runs = compared_runs(path, {});
+  ASSERT_GE(runs.size(), 6u);
+  std::set<std::string> routers, folders;
+  for (const ComparedRun& r : runs) {
+    routers.insert(r.config.model.router), folders.insert(r.config.train.folder);
+    EXPECT_EQ(r.config.model.top_k * r.config.model.d_ff, 512);
+    EXPECT_EQ(r.config.model.n_experts * r.config.model.d_ff, 4096);
+    EXPECT_NEAR(static_cast<double>(r.active), static_cast<double>(runs[0].active), 0.02 * runs[0].active);
+  }
+  EXPECT_GE(routers.size(), 6u);
+  EXPECT_EQ(folders.size(), runs.size());
+  const auto error = [&](const std::string& variant) -> std::string {
+    try {
+      compared_runs(
+          path, {{"--compare.variants", "compare.variants", "[\"a: model.top_k=2\", \"" + variant + "\"]"}});
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_NE(error("b: model.top_k=4").find("active parameters"), std::string::npos);
+  EXPECT_NE(error("b: train.seed=2").find("train.seed"), std::string::npos);
+  EXPECT_NE(error("b: model.router=hash model.top_k=1 model.d_ff=512 balance.coefficient=1")
+                .find("the router hash has no balance loss"),
+            std::string::npos);
 }
 
 TEST(Recipe, ComesBackFromTheJsonOfACheckpoint) {

@@ -4,8 +4,11 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "cli/compare_report.h"
 #include "cli/interrupt.h"
 #include "cli/verb.h"
+#include "train/compare.h"
 #include "train/progress_line.h"
 
 namespace lyceum {
@@ -27,6 +30,31 @@ void print_result(const TrainResult& r) {
   std::printf("checkpoint: %s\n", r.checkpoint.c_str());
 }
 
+// All variants of a recipe, one after the other; what is finished is not repeated.
+void compare(const std::string& recipe, const std::vector<Setting>& overrides, const std::string& folder,
+             const std::string& again) {
+  const std::vector<ComparedRun> runs = compared_runs(recipe, overrides);
+  std::vector<ComparedFolder> folders;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const TrainConfig& c = runs[i].config;
+    log_info("train", "variant ", i + 1, " of ", runs.size(), ": ", runs[i].name);
+    StopOnSignal stop;
+    ProgressLine line;
+    const TrainResult result = train(c, {&line, &stop});
+    if (result.status == TrainResult::Status::kStopped)
+      fail(ErrorKind::kCancelled, "train", "stopped in variant ", runs[i].name, " after step ",
+           result.state.step, "; go on with: ", again);
+    folders.push_back(
+        {runs[i].name, c.train.folder,
+         c.model.router + ", " + std::to_string(c.model.top_k) + " of " + std::to_string(c.model.n_experts),
+         static_cast<double>(c.model.n_experts), static_cast<double>(c.model.top_k),
+         static_cast<double>(runs[i].active)});
+  }
+  const std::string report = folder + "/report.html";
+  std::fputs(write_compare_report(report, "Routers under equal conditions", folders).c_str(), stdout);
+  std::printf("report: %s\n", report.c_str());
+}
+
 void run(const std::string& recipe, const std::vector<std::string>& rest) {
   std::vector<Setting> overrides;
   std::string again = "lyceum train " + recipe;
@@ -34,6 +62,15 @@ void run(const std::string& recipe, const std::vector<std::string>& rest) {
     overrides.push_back(parse_override(argument));
     again += " " + argument;
   }
+  std::vector<Setting> given = read_toml_settings(recipe);
+  given.insert(given.end(), overrides.begin(), overrides.end());
+  const auto last = [&](const char* key) -> std::string {
+    for (size_t i = given.size(); i-- > 0;)
+      if (given[i].key == key) return given[i].text;
+    return "";
+  };
+  if (const std::string variants = last("compare.variants"); !variants.empty() && variants != "[]")
+    return compare(recipe, overrides, last("train.folder"), again);
   const TrainConfig config = read_recipe(recipe, overrides);
   StopOnSignal stop;
   ProgressLine line;
@@ -57,6 +94,7 @@ void add_train(CLI::App& root) {
       "Examples:\n"
       "  lyceum train recipes/olmoe-small.toml\n"
       "  lyceum train recipes/olmoe-small.toml --train.minutes=5 --train.steps=0 --optimizer.lr=1e-3\n"
+      "  lyceum train recipes/compare-routers.toml      (several routers, one report)\n"
       "  lyceum train recipes/olmoe-anneal.toml --train.from=runs/olmoe-small/checkpoint");
   app->callback([app, recipe, keys] {
     if (*keys) {

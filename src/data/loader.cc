@@ -227,6 +227,20 @@ void DataLoader::seek(const Cursor& cursor) {
   state_->instance = cursor.instance;
 }
 
+std::vector<double> DataLoader::id_counts(int64_t domains, int64_t vocab) const {
+  std::vector<double> out(static_cast<size_t>(domains * vocab));
+  std::vector<int32_t> ids;
+  for (size_t d = 0; d < state_->domain_of.size(); ++d) {
+    const TokenShard& shard = state_->shards[static_cast<size_t>(state_->shard_of[d])];
+    const int64_t document = state_->document_in_shard[d], row = domains == 1 ? 0 : state_->domain_of[d];
+    if (row >= domains) continue;
+    ids.resize(static_cast<size_t>(shard.document_tokens(document)));
+    shard.read(shard.document_begin(document), ids, vocab);
+    for (int32_t id : ids) ++out[static_cast<size_t>(row * vocab + id)];
+  }
+  return out;
+}
+
 const std::vector<std::string>& DataLoader::domain_names() const { return state_->names; }
 const std::vector<int64_t>& DataLoader::domain_tokens() const { return state_->tokens; }
 const std::vector<double>& DataLoader::copies() const { return state_->copies; }

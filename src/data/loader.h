@@ -83,6 +83,8 @@ class DataLoader {
   // Tokens of each domain in the shards, and copies of it in an epoch.
   const std::vector<int64_t>& domain_tokens() const;
   const std::vector<double>& copies() const;
+  // How often each id occurs in the shards, [domains, vocab]; domains = 1 counts all text together.
+  std::vector<double> id_counts(int64_t domains, int64_t vocab) const;
   int64_t instances_in_epoch() const;  // of the epoch where the cursor stands
   // Instances whose loss was masked for repetition since construction.
   int64_t masked_instances() const;

@@ -13,6 +13,7 @@ class Block {
 
   // x [tokens, d_model] -> [tokens, d_model]; the routing of a sparse block is appended to `routings`.
   Tensor forward(Context& context, const Tensor& x, std::vector<Routing>& routings) const;
+  Router* router() const { return sparse_ ? &sparse_->router() : nullptr; }  // null in a dense block
 
  private:
   Tensor attend(Context& context, const Tensor& x) const;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "models/config_routing.h"
 #include "models/families.h"
 
 namespace lyceum {
@@ -228,6 +229,7 @@ ModelConfig read_model_config(const std::string& text, const std::string& path) 
     c.family = family.name;
     family.read(keys, c);
     family.fix(c);
+    read_routing(keys, c);
     look_at_the_rest(keys, family);
     try {
       c.validate();
@@ -270,6 +272,7 @@ std::string write_model_config(const ModelConfig& c, const std::string& dtype) {
   };
   id("bos_token_id", c.bos), id("eos_token_id", c.eos), id("pad_token_id", c.pad);
   j["torch_dtype"] = dtype;
+  write_routing(c, j);
   return j.dump(2) + "\n";
 }
 

@@ -55,6 +55,7 @@ void Model::forward(Context& c, Output& out, bool recompute) const {
     c.tap("hidden", layer + 1, x);
   }
   if (c.state) c.state->length += b.tokens();
+  if (c.state && b.tokens() > 0) c.state->last_id = b.ids.back();
   out.hidden = norm_->forward(c, x);
   c.tap("final", -1, out.hidden);
 }
@@ -119,6 +120,13 @@ void Model::initialise(RandomKey key) {
 
 void Model::enable_gradients() {
   for (Parameter* p : parameters_.all()) p->enable_gradient();
+}
+
+std::vector<Router*> Model::routers() const {
+  std::vector<Router*> out;
+  for (const Block& b : blocks_)
+    if (Router* router = b.router()) out.push_back(router);
+  return out;
 }
 
 SequenceState Model::new_state(int64_t capacity) const {

@@ -37,6 +37,7 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   std::vector<Parameter*> parameters() const { return parameters_.all(); }
+  std::vector<Router*> routers() const;  // of the sparse layers, in the order of Output::routings
   DType weight_type() const { return weights_; }
   // Room for one sequence of up to `capacity` tokens.
   SequenceState new_state(int64_t capacity) const;

@@ -27,12 +27,20 @@ Tensor RouterNoise::uniform(const Context& c, int64_t layer, NoiseUse use, int64
   return out;
 }
 
+// Box & Muller's pair from the two halves of one word: elements 2 i and 2 i + 1.
 Tensor RouterNoise::normal(const Context& c, int64_t layer, NoiseUse use, int64_t rows, int64_t width) const {
   const RandomKey key = key_of(c, layer, use);
   Tensor out({rows, width}, DType::kF32);
-  parallel_ranges(out.elements(), kGrain, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i)
-      out.f32()[i] = static_cast<float>(key.normal(static_cast<uint64_t>(i)));
+  const int64_t n = out.elements();
+  parallel_ranges((n + 1) / 2, kGrain / 2, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const uint64_t bits = key.bits(static_cast<uint64_t>(i));
+      const float u = (static_cast<float>(bits >> 40) + 0.5f) * 0x1.0p-24f,
+                  angle = static_cast<float>((bits & 0xffffff)) * (6.2831853f * 0x1.0p-24f);
+      const float radius = std::sqrt(-2 * std::log(u));
+      out.f32()[2 * i] = radius * std::cos(angle);
+      if (2 * i + 1 < n) out.f32()[2 * i + 1] = radius * std::sin(angle);
+    }
   });
   return out;
 }

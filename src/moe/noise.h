@@ -6,7 +6,16 @@
 
 namespace lyceum {
 
-enum class NoiseUse : uint64_t { kJitter = 1, kLogits, kSecondChoice, kDrop, kSample, kMidpoint, kGroups };
+enum class NoiseUse : uint64_t {
+  kJitter = 1,
+  kLogits,
+  kSecondChoice,
+  kDrop,
+  kSample,
+  kMidpoint,
+  kGroups,
+  kDropout
+};
 
 class RouterNoise {
  public:

@@ -42,6 +42,8 @@ void RouterOptions::fields(Fields& f) {
         effective(groups > 1, "groups is 1"));
   f.add("threshold", threshold, "experts further than twice this below the best are masked", above(0),
         means(kUsesThreshold, "threshold"));
+  f.add("n_domains", n_domains, "groups of experts, one for each domain of the text; 0: as the data have",
+        at_least(0), effective(router == "random_routed", "only random_routed asks for domains"));
   f.add("table_seed", table_seed, "of the random tables", at_least(0), means(kUsesTable, "table"));
   f.add("hash", hash, "of token ids", one_of({"random", "balanced", "bigram"}), means(kUsesHash, "hash"));
   f.add("sample", sample, "training: choose by logits plus Gumbel noise",

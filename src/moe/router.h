@@ -49,9 +49,10 @@ struct Routing {
 struct RouterOptions {
   std::string router = "softmax_top_k";  // a name of the router table
   int64_t d_model = 0, n_experts = 0, top_k = 0;
-  bool renormalise = false;  // divide the chosen gates by their sum (= softmax over the chosen logits)
-  double gate_scale = 1;     // and multiply them by this
-  int64_t layer = 0, vocab = 0, n_domains = 1;  // for tables of token ids, which differ by layer
+  bool renormalise = false;      // divide the chosen gates by their sum (= softmax over the chosen logits)
+  double gate_scale = 1;         // and multiply them by this
+  int64_t layer = 0, vocab = 0;  // for tables of token ids, which differ by layer
+  int64_t n_domains = 0;         // random_routed: groups of experts; 0: the trainer takes those of the data
 
   bool bias = false;              // logits = W x + b                                        gpt-oss
   std::string precision = "f32";  // f32: selective precision; bf16: product, scores and gates in bf16

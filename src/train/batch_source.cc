@@ -40,4 +40,10 @@ void MemorySource::seek(const std::string& cursor) {
   batches_ = n;
 }
 
+std::vector<double> MemorySource::id_counts(int64_t domains, int64_t vocab) const {
+  std::vector<double> out(static_cast<size_t>(domains * vocab));
+  for (int32_t id : ids_) ++out[static_cast<size_t>(id)];  // all of domain 0
+  return out;
+}
+
 }  // namespace lyceum

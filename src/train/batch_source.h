@@ -17,6 +17,8 @@ class BatchSource {
   virtual std::string cursor() const = 0;
   // Throws kInvalidArgument or kCorruptData when the text is no cursor of this source.
   virtual void seek(const std::string& cursor) = 0;
+  // How often each id occurs, [domains, vocab]; empty if the source cannot say. domains = 1 counts all text.
+  virtual std::vector<double> id_counts(int64_t domains, int64_t vocab) const { return {}; }
 };
 
 // Windows of one row of ids, drawn by (seed, number of the batch).
@@ -26,6 +28,7 @@ class MemorySource : public BatchSource {
   void next(Batch& batch) override;
   std::string cursor() const override { return std::to_string(batches_); }
   void seek(const std::string& cursor) override;
+  std::vector<double> id_counts(int64_t domains, int64_t vocab) const override;
 
  private:
   std::vector<int32_t> ids_;

@@ -29,11 +29,28 @@ void TrainOptions::fields(Fields& f) {
   f.add("max_skipped", max_skipped, "give up after so many non-finite steps in a row", at_least(1));
 }
 
-void BalanceConfig::fields(Fields& f, bool effect, const std::string& reason) {
-  f.add("form", form, "how the published code normalises", one_of(balance_form_names()),
-        effective(effect, reason));
-  f.add("coefficient", coefficient, "of the load-balance loss", at_least(0), effective(effect, reason));
-  f.add("z_coefficient", z_coefficient, "of the router z-loss", at_least(0), effective(effect, reason));
+void BalanceConfig::fields(Fields& f, const ModelConfig& model) {
+  const bool sparse = family_is_sparse(model.family);
+  const RouterKind* kind = nullptr;
+  for (const RouterKind& k : router_table())
+    if (sparse && model.router == k.name) kind = &k;
+  const auto needs = [&](bool holds, const char* what) {
+    return effective(holds, sparse ? "the router " + model.router + " has no " + what
+                                   : "the family " + model.family + " is dense");
+  };
+  const FieldRule loss = needs(kind && kind->has_balance_loss, "balance loss"),
+                  z = needs(kind && (kind->uses & kUsesLogits), "router z-loss"),
+                  noise = needs(kind && (kind->uses & kUsesNoise), "importance and load losses");
+  f.add("form", form, "how the published code normalises", one_of(balance_form_names()), loss);
+  f.add("coefficient", coefficient, "of the load-balance loss", at_least(0), loss);
+  f.add("z_form", z_form, "the z-loss by token, by token and choice, or as the form's code does",
+        one_of({"as_form", "paper", "megablocks"}), z);
+  f.add("z_coefficient", z_coefficient, "of the router z-loss", at_least(0), z);
+  f.add("importance_coefficient", importance_coefficient, "of the importance loss", at_least(0), noise);
+  f.add("load_coefficient", load_coefficient, "of the load loss", at_least(0), noise);
+  f.add("bias_rate", bias_rate, "by which the selection bias moves after a step", at_least(0),
+        needs(kind && (kind->uses & kUsesSelectionBias), "selection bias"),
+        effective(model.routing.selection_bias, "router.selection_bias is false"));
 }
 
 void EvaluationOptions::fields(Fields& f) {
@@ -54,6 +71,12 @@ void LogOptions::fields(Fields& f) {
   f.add("database", database, "enter the run into the database that `lyceum runs` reads");
 }
 
+void CompareOptions::fields(Fields& f) {
+  f.add("variants", variants, "runs to compare: \"name: section.key=value section.key=value\"");
+  f.add("active_tolerance", active_tolerance, "most that their active parameters may differ, as a share",
+        at_least(0), effective(!variants.empty(), "there are no compare.variants"));
+}
+
 void TrainConfig::fields(Fields& f) {
   f.section("model", model);
   model.routing.router = family_is_sparse(model.family) ? model.router : "";
@@ -62,23 +85,17 @@ void TrainConfig::fields(Fields& f) {
   f.section("optimizer", optimizer);
   f.section("schedule", schedule);
   f.section("train", train);
-  struct Balance {  // whether a balance loss means something is the model's business
+  struct Balance {
     BalanceConfig& balance;
-    bool effect;
-    std::string reason;
-    void fields(Fields& g) { balance.fields(g, effect, reason); }
+    const ModelConfig& model;
+    void fields(Fields& g) { balance.fields(g, model); }
   };
-  const bool sparse = family_is_sparse(model.family);
-  bool has_loss = false;
-  for (const RouterKind& kind : router_table())
-    if (kind.name == model.router) has_loss = kind.has_balance_loss;
-  Balance b{balance, sparse && has_loss,
-            sparse ? "the router " + model.router + " has no balance loss"
-                   : "the family " + model.family + " is dense"};
+  Balance b{balance, model};
   f.section("balance", b);
   f.section("evaluation", evaluation);
   f.section("checkpoint", checkpoint);
   f.section("log", log);
+  f.section("compare", compare);
 }
 
 void TrainConfig::validate() const {
@@ -96,7 +113,18 @@ void TrainConfig::validate() const {
 }
 
 BalanceOptions TrainConfig::balance_options() const {
-  return {balance_form(balance.form), balance.coefficient, balance.z_coefficient};
+  BalanceOptions o;
+  o.form = balance_form(balance.form);
+  o.balance_coefficient = o.z_coefficient = 0;
+  if (!model.sparse()) return o;
+  const RouterKind& kind = find_router(model.router);  // a loss that the router does not have costs nothing
+  if (kind.has_balance_loss) o.balance_coefficient = balance.coefficient;
+  if (kind.uses & kUsesLogits) o.z_coefficient = balance.z_coefficient;
+  if (kind.uses & kUsesNoise)
+    o.importance_coefficient = balance.importance_coefficient, o.load_coefficient = balance.load_coefficient;
+  if (balance.z_form == "paper") o.z_form = BalanceOptions::ZForm::kPaper;
+  if (balance.z_form == "megablocks") o.z_form = BalanceOptions::ZForm::kMegaBlocks;
+  return o;
 }
 
 Setting parse_override(const std::string& argument) {
@@ -116,7 +144,7 @@ TrainConfig read_recipe(const std::string& path, const std::vector<Setting>& ove
     for (const Setting& s : settings)
       check(!s.key.starts_with("model."), s.source.c_str(), s.key,
             " would have no effect: train.from decides what the model is; remove it");
-  config.model.balance_coefficient = config.model.sparse() ? config.balance.coefficient : 0;
+  config.model.balance_coefficient = config.balance_options().balance_coefficient;
   return config;
 }
 

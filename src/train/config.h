@@ -36,9 +36,12 @@ struct TrainOptions {
 };
 
 struct BalanceConfig {
-  std::string form = "megablocks";
+  std::string form = "megablocks", z_form = "as_form";
   double coefficient = 0.01, z_coefficient = 0.001;
-  void fields(Fields& f, bool effect, const std::string& reason);
+  double importance_coefficient = 0.1, load_coefficient = 0.1;  // Shazeer et al. for language models
+  double bias_rate = 0.001;                                     // DeepSeek-V3
+  // What means something is the model's and its router's business.
+  void fields(Fields& f, const ModelConfig& model);
 };
 
 struct EvaluationOptions {
@@ -59,6 +62,13 @@ struct LogOptions {
   void fields(Fields& f);
 };
 
+// Several runs of one recipe, each with settings of its own (train/compare.h).
+struct CompareOptions {
+  std::vector<std::string> variants;
+  double active_tolerance = 0.02;
+  void fields(Fields& f);
+};
+
 struct TrainConfig {
   ModelConfig model;
   DataOptions data;
@@ -69,6 +79,7 @@ struct TrainConfig {
   EvaluationOptions evaluation;
   CheckpointOptions checkpoint;
   LogOptions log;
+  CompareOptions compare;
 
   void fields(Fields& f);
   // Throws kInvalidArgument naming the key that cannot be.

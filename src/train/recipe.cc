@@ -75,7 +75,7 @@ TrainConfig config_from_json(const std::string& text, const std::string& where) 
   }
   TrainConfig config;
   detail::apply_settings(fields_of(config), settings);
-  config.model.balance_coefficient = config.model.sparse() ? config.balance.coefficient : 0;
+  config.model.balance_coefficient = config.balance_options().balance_coefficient;
   return config;
 }
 

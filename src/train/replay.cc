@@ -83,6 +83,7 @@ ReplayedStep replay_step(const TrainConfig& config, BatchSource& source, int64_t
     for (Batch& b : batches) source.next(b);
     step_gradient(*begin.model, step_options(config), s, batches, gradient, last ? taps : nullptr);
     const StepUpdate update = apply_gradient(config, gradient, parameters, *begin.optimizer, lr);
+    if (update.skip_reason.empty()) update_routers(config, gradient, begin.model->routers());
     tokens += gradient.tokens;
     out.found.step = s + 1, out.found.tokens = tokens, out.found.loss = gradient.loss, out.found.lr = lr;
     out.found.gradient_norm = update.gradient_norm;

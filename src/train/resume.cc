@@ -7,12 +7,14 @@ namespace lyceum {
 namespace {
 
 bool same_run_needs(const std::string& key) {
-  return key.starts_with("model.") || key == "train.precision" || key == "train.seed" ||
-         key == "optimizer.name" || key == "train.micro_batch" || key == "train.micro_batches";
+  return key.starts_with("model.") || key.starts_with("router.") || key == "train.precision" ||
+         key == "train.seed" || key == "optimizer.name" || key == "train.micro_batch" ||
+         key == "train.micro_batches";
 }
 bool may_change(const std::string& key) {
   return key.starts_with("checkpoint.") || key.starts_with("evaluation.") || key.starts_with("log.") ||
-         key == "train.folder" || key == "train.recompute" || key == "train.max_skipped";
+         key.starts_with("compare.") || key == "train.folder" || key == "train.recompute" ||
+         key == "train.max_skipped";
 }
 
 // Holds the recipe against the one that the run began with.

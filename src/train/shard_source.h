@@ -15,6 +15,9 @@ class ShardSource : public BatchSource {
   void next(Batch& batch) override { batch = loader_.next(tokens_); }
   std::string cursor() const override { return loader_.cursor().text(); }
   void seek(const std::string& cursor) override { loader_.seek(Cursor::parse(cursor)); }
+  std::vector<double> id_counts(int64_t domains, int64_t vocab) const override {
+    return loader_.id_counts(domains, vocab);
+  }
   const DataLoader& loader() const { return loader_; }
 
  private:

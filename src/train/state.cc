@@ -82,7 +82,7 @@ CheckpointContents checkpoint_contents(const Model& model, const Optimizer& opti
                const std::vector<int16_t> r = logical_residual(*p);
                sink(r.data(), r.size() * sizeof(int16_t));
              }});
-      } else {
+      } else if (p->type() == DType::kF32) {
         out.training_tensors.push_back(f32_source(p->name + ".master", p, p->value));
       }
     }

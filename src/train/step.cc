@@ -15,12 +15,15 @@ void collect(std::span<const Routing> routings, const BalanceLosses& balance, do
     const Routing& r = routings[l];
     LayerLoad& layer = layers[l];
     layer.load.resize(static_cast<size_t>(r.n_experts));
+    layer.chosen.resize(static_cast<size_t>(r.n_experts));
     layer.probability.resize(static_cast<size_t>(r.n_experts));
     layer.tokens += static_cast<double>(r.tokens), layer.edges += static_cast<double>(r.edges());
     const uint8_t* kept = r.kept ? r.kept.as<uint8_t>() : nullptr;
     const int32_t* expert = r.expert.i32();
-    for (int64_t e = 0; e < r.edges(); ++e)
+    for (int64_t e = 0; e < r.edges(); ++e) {
+      ++layer.chosen[static_cast<size_t>(expert[e])];
       if (!kept || kept[e]) ++layer.load[static_cast<size_t>(expert[e])];
+    }
     if (!r.probs || r.tokens == 0) continue;
     const double* p = &balance.probability[with_router * layer.probability.size()];
     for (size_t e = 0; e < layer.probability.size(); ++e) layer.probability[e] += p[e];
@@ -31,10 +34,11 @@ void collect(std::span<const Routing> routings, const BalanceLosses& balance, do
 }
 
 void clear(StepGradient& s) {
-  s.loss = s.balance = s.z = s.attention_pairs = 0;
+  s.loss = s.balance = s.z = s.importance = s.load = s.attention_pairs = 0;
   s.tokens = 0;
   for (LayerLoad& l : s.layers) {
     std::fill(l.load.begin(), l.load.end(), 0.0);
+    std::fill(l.chosen.begin(), l.chosen.end(), 0.0);
     std::fill(l.probability.begin(), l.probability.end(), 0.0);
     l.tokens = l.edges = l.balance = l.z = 0;
   }
@@ -92,6 +96,7 @@ void step_gradient(const Model& model, const StepOptions& o, int64_t step, std::
     balance_losses(tape, out.routings, o.balance, share, balance);
     const ops::CrossEntropy ce = model.cross_entropy(tape, out.hidden, b.targets, b.weights);
     s.loss += ce.loss, s.balance += share * balance.balance, s.z += share * balance.z;
+    s.importance += share * balance.importance, s.load += share * balance.load;
     collect(out.routings, balance, share, s.layers);
     out.routings.clear(), out.hidden = Tensor();
     tape.backward();

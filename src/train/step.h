@@ -19,6 +19,7 @@ struct StepOptions {
 // Routing of one layer over all micro-batches of a step.
 struct LayerLoad {
   std::vector<double> load;         // [n_experts] kept edges
+  std::vector<double> chosen;       // [n_experts] edges, before capacity dropped any
   std::vector<double> probability;  // [n_experts] sum over tokens of the router's softmax
   double tokens = 0, edges = 0, balance = 0, z = 0;
 
@@ -30,7 +31,7 @@ struct LayerLoad {
 
 struct StepGradient {
   double loss = 0;  // mean negative log-likelihood over the step's token weight
-  double balance = 0, z = 0;
+  double balance = 0, z = 0, importance = 0, load = 0;
   int64_t tokens = 0;
   double attention_pairs = 0;  // sum over sequences of length^2
   std::vector<LayerLoad> layers;

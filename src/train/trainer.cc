@@ -57,6 +57,7 @@ class Trainer {
 
  private:
   void open();
+  void build_tables();
   RunRecorder open_recorder() const;
   void announce() const;
   bool finished() const;
@@ -75,6 +76,8 @@ class Trainer {
   CheckpointStore store_;
   std::unique_ptr<Model> model_;
   std::vector<Parameter*> parameters_;
+  std::vector<Router*> routers_;
+  BalanceOptions losses_;
   std::unique_ptr<Optimizer> optimizer_;
   TrainingState state_;
   std::vector<Batch> batches_;
@@ -93,10 +96,25 @@ void Trainer::open() {
   model_ = std::move(begin.model), optimizer_ = std::move(begin.optimizer), state_ = begin.state;
   resumed_ = begin.resumed ? state_.step : 0;
   if (begin.resumed) saved_step_ = state_.step, result_.checkpoint = begin.checkpoint;
-  parameters_ = model_->parameters();
+  parameters_ = model_->parameters(), routers_ = model_->routers(), losses_ = config_.balance_options();
+  if (!begin.resumed && config_.train.from.empty()) build_tables();
   batches_.resize(static_cast<size_t>(config_.train.micro_batches));
   seconds_before_ = state_.seconds;
   started_ = saved_at_ = now();
+}
+
+// Tables of token ids are built from what will be read, once, and say how even the load will be.
+void Trainer::build_tables() {
+  const ModelConfig& c = config_.model;
+  if (!c.sparse() || !(find_router(c.router).uses & kUsesTable)) return;
+  const std::vector<double> counts =
+      parts_.source.id_counts(std::max<int64_t>(1, c.routing.n_domains), c.vocab);
+  check(
+      !counts.empty() || c.routing.hash != "balanced", "train",
+      "router.hash = balanced wants the token counts of the training text, which this source does not have");
+  if (counts.empty()) return;
+  for (Router* r : routers_)
+    if (const std::string line = r->build_table(counts); !line.empty()) log_info("router", line);
 }
 
 void Trainer::announce() const {
@@ -147,6 +165,7 @@ StepMetrics Trainer::step() {
   for (Batch& b : batches_) parts_.source.next(b);
   step_gradient(*model_, step_options(config_), state_.step, batches_, gradient_);
   const StepUpdate update = apply_gradient(config_, gradient_, parameters_, *optimizer_, lr);
+  if (update.skip_reason.empty()) update_routers(config_, gradient_, routers_);
 
   TrainingState next = state_;
   ++next.step;
@@ -175,6 +194,16 @@ StepMetrics Trainer::step() {
   row.layers = layer_metrics(gradient_);
   row.extra.emplace_back("balance", gradient_.balance);
   row.extra.emplace_back("z", gradient_.z);
+  if (losses_.importance_coefficient > 0) row.extra.emplace_back("importance", gradient_.importance);
+  if (losses_.load_coefficient > 0) row.extra.emplace_back("load", gradient_.load);
+  for (const Router* r : routers_)
+    if (const Parameter* bias = r->selection_bias()) {
+      double most = 0;
+      for (int64_t e = 0; e < bias->elements(); ++e)
+        most = std::max(most, std::abs(static_cast<double>(bias->value.f32()[e])));
+      row.extra.emplace_back("largest_selection_bias", most);
+      break;
+    }
   row.extra.emplace_back("skipped_total", static_cast<double>(state_.skipped));
   flops_ += flops, step_seconds_ += row.seconds, step_tokens_ += gradient_.tokens;
   return row;
@@ -278,6 +307,14 @@ StepUpdate apply_gradient(const TrainConfig& config, const StepGradient& gradien
   const double clip = config.train.clip;
   optimizer.step(lr, clip > 0 ? std::min(1.0, clip / (update.gradient_norm + 1e-6)) : 1.0);
   return update;
+}
+
+void update_routers(const TrainConfig& config, const StepGradient& gradient,
+                    const std::vector<Router*>& routers) {
+  if (config.balance.bias_rate == 0) return;
+  for (size_t l = 0; l < routers.size() && l < gradient.layers.size(); ++l)
+    if (Parameter* bias = routers[l]->selection_bias())
+      update_selection_bias(*bias, gradient.layers[l].chosen, config.balance.bias_rate);
 }
 
 std::vector<LayerMetrics> layer_metrics(const StepGradient& gradient) {

@@ -97,6 +97,10 @@ struct StepUpdate {
 StepUpdate apply_gradient(const TrainConfig& config, const StepGradient& gradient,
                           const std::vector<Parameter*>& parameters, Optimizer& optimizer, double lr);
 
+// Loss-free balancing: moves the selection bias of every router that has one by the loads of the whole step.
+void update_routers(const TrainConfig& config, const StepGradient& gradient,
+                    const std::vector<Router*>& routers);
+
 StepOptions step_options(const TrainConfig& config);
 std::vector<LayerMetrics> layer_metrics(const StepGradient& gradient);
 

@@ -53,9 +53,15 @@ std::vector<std::pair<std::string, std::string>> next_commands(const Options& o)
   std::string again = std::string("./quickstart --minutes ") + minutes;
   for (const std::string& text : o.texts) again += " --text " + text;
   if (o.run != "runs/quickstart") again += " --run " + o.run;
+  std::string compare = "build/lyceum train recipes/compare-routers.toml";
+  if (o.run != "runs/quickstart")
+    compare += " --data.train=[" + o.run + "/data/tokens/train] --data.held_out=[" + o.run +
+               "/data/tokens/heldout] --data.tokenizer=" + o.run + "/data/tokenizer --train.folder=" + o.run +
+               "-routers";
   return {
       {"Let it write from your words", "build/lyceum chat " + o.run},
       {"See what its routers do with your text", "build/lyceum analyze " + o.run + " --data README.md src"},
+      {"Compare routers on the same text, in one report", compare},
       {"Train on for longer", again}};
 }
 

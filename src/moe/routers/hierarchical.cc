@@ -122,10 +122,11 @@ class Hierarchical : public Router {
         smooth_load(c.tape, first.clean, first.raw, first.noisy, {options_.kept_groups, 1, floor, {}});
     const Tensor inner = smooth_load(c.tape, second.clean, second.raw, second.noisy,
                                      {inner_k_, options_.groups, floor, member});
-    std::vector<float> share(static_cast<size_t>(options_.groups));  // 1 / |X_i|
+    const Tensor share = Tensor::zeros({options_.groups}, DType::kF32);  // 1 / |X_i|
     for (int64_t i = 0; i < member.elements(); ++i)
-      share[static_cast<size_t>(i % options_.groups)] += member.as<uint8_t>()[i];
-    for (float& s : share) s = s > 0 ? 1 / s : 0;
+      share.f32()[i % options_.groups] += member.as<uint8_t>()[i];
+    for (int64_t g = 0; g < options_.groups; ++g)
+      share.f32()[g] = share.f32()[g] > 0 ? 1 / share.f32()[g] : 0;
     r.load_loss = cv_squared(c.tape, spread_multiply(c.tape, outer, inner, share));
     r.importance = cv_squared(c.tape, importance_of(c.tape, r.gate, r.expert, r.n_experts));
   }

@@ -11,8 +11,10 @@ namespace lyceum {
 IdTable::IdTable(const RouterOptions& o, int64_t groups, const std::string& prefix, ParameterList& parameters)
     : options_(o), groups_(groups) {
   check(o.vocab > 0, "router", o.router, " wants the size of the vocabulary, found ", o.vocab);
-  check(groups >= 1 && o.n_experts % groups == 0, "router", "n_domains = ", groups, " does not divide ",
-        o.n_experts, " experts");
+  check(groups >= 1, "router", o.router, " routes by domain: n_domains must say how many there are, found ",
+        groups);
+  check(o.n_experts % groups == 0, "router", "n_domains = ", groups, " does not divide ", o.n_experts,
+        " experts");
   table_ = parameters.buffer(prefix + ".route_table", {groups, o.vocab}, DType::kI32);
   const int64_t size = o.n_experts / groups;
   std::vector<int32_t> ids(static_cast<size_t>(o.vocab));

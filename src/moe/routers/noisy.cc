@@ -166,12 +166,12 @@ Tensor cv_squared(Tape& tape, const Tensor& x) {
 }
 
 // da_j = scale_j sum of dy b over j's share,  db_i = scale_j dy_i a_j
-Tensor spread_multiply(Tape& tape, const Tensor& a, const Tensor& b, const std::vector<float>& scale) {
+Tensor spread_multiply(Tape& tape, const Tensor& a, const Tensor& b, const Tensor& scale) {
   const Tape::Span span(tape, "spread_multiply");
   const int64_t m = a.elements(), n = b.elements(), share = m ? n / m : 1;
   ensure(m * share == n, "spread_multiply", m, " and ", n, " elements");
   Tensor factor({m}, DType::kF32);
-  for (int64_t j = 0; j < m; ++j) factor.f32()[j] = scale.empty() ? 1 : scale[static_cast<size_t>(j)];
+  for (int64_t j = 0; j < m; ++j) factor.f32()[j] = scale ? scale.f32()[j] : 1;
   const Tensor y(b.shape(), DType::kF32);
   for (int64_t i = 0; i < n; ++i) y.f32()[i] = factor.f32()[i / share] * a.f32()[i / share] * b.f32()[i];
   if (tape.recording())

@@ -32,8 +32,8 @@ Tensor importance_of(Tape& tape, const Tensor& gate, const Tensor& expert, int64
 // [1]
 Tensor cv_squared(Tape& tape, const Tensor& x);
 
-// y[i] = a[i / (n / m)] * b[i] * scale[i / (n / m)]                a of m, b of n elements, scale not
-// differentiated
-Tensor spread_multiply(Tape& tape, const Tensor& a, const Tensor& b, const std::vector<float>& scale = {});
+// y[i] = a[j] * b[i] * scale[j], j = i / (n / m); scale [m] f32 or empty (all 1)                a of m, b of
+// n elements, scale not differentiated
+Tensor spread_multiply(Tape& tape, const Tensor& a, const Tensor& b, const Tensor& scale = {});
 
 }  // namespace lyceum
