@@ -211,7 +211,7 @@ TEST(Hash, BalancedTablesFollowTheCountsOfTheText) {
   for (size_t i = 0; i < counts.size(); ++i) load[static_cast<size_t>(table[i])] += counts[i];
   const double most = *std::max_element(load.begin(), load.end()),
                least = *std::min_element(load.begin(), load.end());
-  EXPECT_LT(most / least, 1.02);
+  EXPECT_LT(most / least, 1.05);
 }
 
 TEST(ExpertChoice, LoadsEveryExpertEquallyAndRefusesToGenerate) {
@@ -310,6 +310,7 @@ double busiest_share(RouterOptions o, const BalanceOptions& losses, double bias_
 }
 
 TEST(Balance, WithoutItRoutersCollapseOnAToyTaskAndWithItTheyRecover) {
+  set_thread_count(1);  // the layer is too small for two
   RouterOptions o;
   o.router = "softmax_top_k", o.top_k = 1;
   const BalanceOptions none{BalanceForm::kPaper, 0, 0};

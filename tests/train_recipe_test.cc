@@ -57,7 +57,7 @@ TEST(Recipe, RefusesKeysWithoutEffect) {
 }
 
 TEST(Recipe, TheCommittedOnesAreRead) {
-  for (const char* name : {"quickstart", "olmoe-small", "llama-small", "olmoe-anneal", "compare-routers"}) {
+  for (const char* name : {"olmoe-small", "llama-small", "olmoe-anneal", "compare-routers"}) {
     const TrainConfig c = read_recipe(std::string(LYCEUM_SOURCE_DIR "/recipes/") + name + ".toml", {});
     EXPECT_NO_THROW(c.validate()) << name;
   }

@@ -50,7 +50,8 @@ std::vector<ComparedRun> compared_runs(const std::string& recipe, const std::vec
     run.config.validate();
     ModelConfig shape = run.config.model;
     shape.vocab = 1;
-    shape.routing.n_domains = std::max<int64_t>(1, shape.routing.n_domains);
+    if (shape.router == "random_routed")
+      shape.routing.n_domains = std::max<int64_t>(1, shape.routing.n_domains);
     run.active = active_matrix_parameters(Model(shape, DType::kBF16));
     const double first = static_cast<double>(out.empty() ? run.active : out[0].active);
     check(std::abs(static_cast<double>(run.active) - first) <= base.compare.active_tolerance * first,
