@@ -345,7 +345,12 @@ std::string StreamDecoder::push(int32_t id) {
   }
   if (settled == sent_ids_) return {};
   const std::string out = text_behind(before, now);
-  if (out.empty()) return {};
+  if (out.empty()) {  // of many ids without text some stand for all
+    const auto first = ids_.begin() + static_cast<std::ptrdiff_t>(sent_ids_);
+    if (settled - sent_ids_ > 64)
+      ids_.erase(first + 8, first + static_cast<std::ptrdiff_t>(settled - sent_ids_ - 8));
+    return {};
+  }
   // The ids that were sent last stay as what stands before, unless decoders would strip their text.
   const std::span<const int32_t> last = std::span(ids_).subspan(sent_ids_, settled - sent_ids_);
   const size_t dropped =
