@@ -64,6 +64,8 @@ struct Case {
   int64_t window = 0;
   bool sinks = false;
   float size = 1;  // of q and k: how peaked the softmax is
+  // Distances that have a bias: -bias_zero .. bias_span - bias_zero - 1; a span of 0: none.
+  int64_t bias_span = 0, bias_zero = 0;
 };
 
 const Case kCases[] = {
@@ -85,12 +87,15 @@ const Case kCases[] = {
     {"sinks", 4, 2, 64, 64, {{60, 60}, {1, 77}, {7, 3}}, true, 0, true},
     {"sinks and a window", 2, 1, 64, 64, {{150, 150}}, true, 40, true},
     {"peaked", 2, 1, 64, 64, {{140, 140}}, true, 0, false, 8},
+    {"bias by distance", 4, 2, 32, 32, {{100, 100}, {1, 77}, {40, 90}}, true, 0, false, 1, 100, 0},
+    {"bias in both directions", 2, 2, 64, 64, {{150, 150}, {33, 33}}, false, 0, false, 1, 299, 149},
+    {"bias of some distances, sinks and a window", 2, 1, 32, 32, {{90, 90}}, true, 50, true, 1, 30, 3},
 };
 
 struct Problem {
   Case c;
   std::vector<int32_t> q_offsets{0}, k_offsets{0};
-  std::vector<float> sinks;
+  std::vector<float> sinks, bias;
   AttentionShape shape;
   Matrix q, k, v, dout;
   static int64_t count(const Case& c, bool keys) {
@@ -106,6 +111,8 @@ struct Problem {
         dout(count(from, false), from.heads * from.dv, type, 4, 1) {
     for (auto [a, b] : c.lengths)
       q_offsets.push_back(q_offsets.back() + a), k_offsets.push_back(k_offsets.back() + b);
+    for (int64_t i = 0; i < c.heads * c.bias_span; ++i)
+      bias.push_back(noise(static_cast<uint64_t>(5000 + i)));
     for (int64_t h = 0; h < c.heads; ++h) sinks.push_back(2 * noise(static_cast<uint64_t>(900 + h)));
     shape.n_heads = c.heads, shape.n_kv_heads = c.kv_heads, shape.d_head = c.d, shape.d_value = c.dv;
     shape.scale = 1 / std::sqrt(static_cast<float>(c.d));
@@ -114,6 +121,8 @@ struct Problem {
   }
   const AttentionShape& view() {
     shape.sinks = c.sinks ? sinks.data() : nullptr;
+    shape.bias = c.bias_span ? bias.data() : nullptr;
+    shape.bias_span = c.bias_span, shape.bias_zero = c.bias_zero;
     shape.q_offsets = q_offsets.data(), shape.k_offsets = k_offsets.data();
     return shape;
   }
@@ -123,19 +132,21 @@ struct Result {
   Matrix out;
   std::vector<float> lse;
   Matrix dq, dk, dv;
-  std::vector<float> dsinks;
+  std::vector<float> dsinks, dbias;
 };
 
 Result run(Problem& p, DType out_type, bool gradient = true) {
   Result r{
       {p.q.rows, p.c.heads * p.c.dv, out_type}, std::vector<float>(static_cast<size_t>(p.q.rows * p.c.heads)),
       {p.q.rows, p.q.width, out_type},          {p.k.rows, p.k.width, out_type},
-      {p.v.rows, p.v.width, out_type},          std::vector<float>(static_cast<size_t>(p.c.heads), 0.25f)};
+      {p.v.rows, p.v.width, out_type},          std::vector<float>(static_cast<size_t>(p.c.heads), 0.25f),
+      std::vector<float>(p.bias.size(), 0.5f)};
   kernels::attention(p.view(), p.q.view(), p.k.view(), p.v.view(), r.out.view(), r.lse.data());
   if (gradient)
     kernels::attention_gradient(p.view(), p.q.view(), p.k.view(), p.v.view(), r.out.view(), r.lse.data(),
                                 p.dout.view(), r.dq.view(), r.dk.view(), r.dv.view(),
-                                p.c.sinks ? r.dsinks.data() : nullptr);
+                                p.c.sinks ? r.dsinks.data() : nullptr,
+                                p.c.bias_span ? r.dbias.data() : nullptr);
   return r;
 }
 
@@ -158,7 +169,10 @@ double by_matrices(Problem& p, std::vector<double>* out, std::vector<double>* ls
           for (int64_t d = 0; d < p.c.d; ++d)
             x +=
                 static_cast<double>(p.q.get(row, h * p.c.d + d)) * p.k.get(p.k_offsets[s] + j, g * p.c.d + d);
-          sum += e[static_cast<size_t>(j)] = std::exp(x * p.shape.scale);
+          x *= p.shape.scale;
+          const int64_t far = p.c.bias_zero + own - j;
+          if (far >= 0 && far < p.c.bias_span) x += p.bias[static_cast<size_t>(h * p.c.bias_span + far)];
+          sum += e[static_cast<size_t>(j)] = std::exp(x);
         }
         if (sum > 0) (*lse)[static_cast<size_t>(row * p.c.heads + h)] = std::log(sum);
         for (int64_t d = 0; d < p.c.dv; ++d) {
@@ -221,7 +235,9 @@ TEST_F(Attention, TheReferencesGradientEqualsCentralDifferences) {
   set_isa_level(Isa::kReference);
   const Case small[] = {{"causal", 2, 1, 6, 4, {{5, 5}, {2, 4}}},
                         {"window and sinks", 2, 2, 4, 4, {{7, 7}, {1, 3}}, true, 3, true},
-                        {"both directions", 1, 1, 4, 4, {{3, 5}}, false}};
+                        {"both directions", 1, 1, 4, 4, {{3, 5}}, false},
+                        {"bias", 2, 1, 4, 4, {{4, 4}, {2, 5}}, true, 0, true, 1, 3, 0},
+                        {"bias both ways", 1, 1, 4, 4, {{4, 4}}, false, 0, false, 1, 6, 3}};
   for (const Case& c : small) {
     Problem p(c, DType::kF32);
     p.view();
@@ -243,6 +259,8 @@ TEST_F(Attention, TheReferencesGradientEqualsCentralDifferences) {
               << c.name << " " << name;
     };
     compare(p.q, r.dq, "dq"), compare(p.k, r.dk, "dk"), compare(p.v, r.dv, "dv");
+    for (size_t i = 0; i < p.bias.size(); ++i)
+      ASSERT_NEAR(slope(&p.bias[i]), r.dbias[i] - 0.5f, 2e-4) << c.name << " dbias";
     for (size_t h = 0; c.sinks && h < p.sinks.size(); ++h) {  // accumulated onto what was there
       ASSERT_NEAR(slope(&p.sinks[h]), r.dsinks[h] - 0.25f, 2e-4) << c.name;
     }
@@ -269,6 +287,8 @@ TEST_F(Attention, EveryLevelEqualsTheReference) {
         EXPECT_LE(distance(want.dv, got.dv), bound) << where << " dv";
         for (size_t i = 0; i < want.lse.size(); ++i)
           expect_close(want.lse[i], got.lse[i], 2e-5 * c.size * c.size, where);
+        for (size_t i = 0; i < want.dbias.size(); ++i)
+          EXPECT_NEAR(want.dbias[i], got.dbias[i], type == DType::kF32 ? 1e-4 : 3e-2) << where << " dbias";
         for (size_t h = 0; h < want.dsinks.size(); ++h)
           EXPECT_NEAR(want.dsinks[h], got.dsinks[h], type == DType::kF32 ? 1e-4 : 3e-2) << where << " dsinks";
       }
@@ -305,7 +325,7 @@ TEST_F(Attention, AnyThreadCountGivesTheSameBits) {
         set_thread_count(threads);
         const Result got = run(p, DType::kBF16);
         EXPECT_TRUE(want.out == got.out && want.lse == got.lse && want.dq == got.dq && want.dk == got.dk &&
-                    want.dv == got.dv && want.dsinks == got.dsinks)
+                    want.dv == got.dv && want.dsinks == got.dsinks && want.dbias == got.dbias)
             << isa_name(isa) << ", " << c.name << ", " << threads << " threads";
       }
     }
@@ -314,34 +334,36 @@ TEST_F(Attention, AnyThreadCountGivesTheSameBits) {
 
 // A prompt in one call, in chunks of any size and token by token: the same bits for each query.
 TEST_F(Attention, AQuerysBitsDoNotDependOnTheQueriesBesideIt) {
-  const Case whole{"whole", 4, 2, 64, 64, {{170, 170}}, true, 0, true, 3};
-  for (DType type : {DType::kBF16, DType::kF32})
-    for (Isa isa : runnable_isas()) {
-      set_isa_level(isa);
-      Problem p(whole, type);
-      const Result want = run(p, type, false);
-      for (int32_t chunk : {1, 2, 7, 40, 64}) {
-        for (int32_t begin = 0; begin < 170; begin += chunk) {
-          const int32_t n = std::min(chunk, 170 - begin);
-          if ((isa == Isa::kReference || isa == Isa::kAmxEmulated) && begin % 5) continue;  // slow
-          AttentionShape shape = p.view();
-          const int32_t q_offsets[] = {0, n}, k_offsets[] = {0, begin + n};
-          shape.q_offsets = q_offsets, shape.k_offsets = k_offsets;
-          Matrix out(n, want.out.width, type);
-          std::vector<float> lse(static_cast<size_t>(n) * 4);
-          ConstRows q = p.q.view();
-          q.data =
-              static_cast<const char*>(q.data) + begin * q.stride * static_cast<int64_t>(dtype_size(type));
-          kernels::attention(shape, q, p.k.view(), p.v.view(), out.view(), lse.data());
-          for (int64_t i = 0; i < n; ++i)
-            for (int64_t j = 0; j < out.width; ++j)
-              ASSERT_EQ(out.get(i, j), want.out.get(begin + i, j))
-                  << isa_name(isa) << " " << dtype_name(type) << " chunk " << chunk << " query " << begin + i;
-          for (size_t i = 0; i < lse.size(); ++i)
-            ASSERT_EQ(lse[i], want.lse[static_cast<size_t>(begin) * 4 + i]);
+  for (const int64_t span : {0, 150})
+    for (DType type : {DType::kBF16, DType::kF32})
+      for (Isa isa : runnable_isas()) {
+        const Case whole{"whole", 4, 2, 64, 64, {{170, 170}}, true, 0, true, 3, span, 0};
+        set_isa_level(isa);
+        Problem p(whole, type);
+        const Result want = run(p, type, false);
+        for (int32_t chunk : {1, 2, 7, 40, 64}) {
+          for (int32_t begin = 0; begin < 170; begin += chunk) {
+            const int32_t n = std::min(chunk, 170 - begin);
+            if ((isa == Isa::kReference || isa == Isa::kAmxEmulated) && begin % 5) continue;  // slow
+            AttentionShape shape = p.view();
+            const int32_t q_offsets[] = {0, n}, k_offsets[] = {0, begin + n};
+            shape.q_offsets = q_offsets, shape.k_offsets = k_offsets;
+            Matrix out(n, want.out.width, type);
+            std::vector<float> lse(static_cast<size_t>(n) * 4);
+            ConstRows q = p.q.view();
+            q.data =
+                static_cast<const char*>(q.data) + begin * q.stride * static_cast<int64_t>(dtype_size(type));
+            kernels::attention(shape, q, p.k.view(), p.v.view(), out.view(), lse.data());
+            for (int64_t i = 0; i < n; ++i)
+              for (int64_t j = 0; j < out.width; ++j)
+                ASSERT_EQ(out.get(i, j), want.out.get(begin + i, j))
+                    << isa_name(isa) << " " << dtype_name(type) << " chunk " << chunk << " query "
+                    << begin + i;
+            for (size_t i = 0; i < lse.size(); ++i)
+              ASSERT_EQ(lse[i], want.lse[static_cast<size_t>(begin) * 4 + i]);
+          }
         }
       }
-    }
 }
 
 TEST_F(Attention, LargeAndSmallScoresNeitherOverflowNorVanish) {

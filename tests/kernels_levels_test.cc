@@ -204,7 +204,8 @@ TEST(Levels, ActivatedProductEqualsReference) {
     const Weight w({c.s.parts, c.s.n, c.s.k, c.w}, c.groups.n, 5);
     std::vector<float> scale;
     for (int64_t i = 0; i < c.slots; ++i) scale.push_back(0.1f * static_cast<float>(i % 17));
-    for (Activation a : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu}) {
+    for (Activation a : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu,
+                         Activation::kQuickGelu}) {
       Matrix pre(c.x, c.slots, c.s.parts * c.s.n), h(c.x, c.slots, c.s.n);
       activated_product(c.groups, x.rows_of(), c.gather, w.view(c.gathered), a,
                         a == Activation::kGelu ? nullptr : scale.data(), pre.rows_of(), h.rows_of());
@@ -255,7 +256,7 @@ TEST(Levels, RowFunctionsEqualReference) {
         for (int64_t i = 0; i < slots; ++i) scale.push_back(0.1f * static_cast<float>(i));
         for (int64_t parts : {1, 2})
           for (Activation a : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu,
-                               Activation::kIdentity}) {
+                               Activation::kQuickGelu, Activation::kIdentity}) {
             Matrix pre(type, slots, parts * n, 11), dh(type, slots, n, 12), dpre(type, slots, parts * n),
                 h(type, slots, n), dpre2 = dpre, h2 = h;
             activation_gradient(slots, n, parts, a, scale.data(), pre.rows_of(), dh.rows_of(), dpre.rows_of(),

@@ -79,8 +79,8 @@ TEST(ReferenceProducts, GradientsEqualTripleLoops) {
 
 TEST(ReferenceProducts, ActivationGradientEqualsCentralDifferences) {
   const int64_t n = 7;
-  for (Activation activation :
-       {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kIdentity})
+  for (Activation activation : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh,
+                                Activation::kQuickGelu, Activation::kIdentity})
     for (int64_t o = 0; o < n; ++o) {
       Floats pre = random_floats(5, 2 * n), dh = random_floats(6, n), dpre(2 * n), h(n);
       const float scale = 0.7f;

@@ -174,6 +174,44 @@ TEST(Gradient, AttentionOverPackedSequencesWithGroupedHeadsAndWindow) {
   }
 }
 
+TEST(Gradient, AttentionWithSinksAndATableOfDistances) {
+  const Tensor q = random_tensor({9, 2 * 6}, 1), k = random_tensor({9, 2 * 6}, 2),
+               v = random_tensor({9, 2 * 4}, 3);
+  const Tensor g = random_tensor({9, 2 * 4}, 4);
+  const int32_t offsets[] = {0, 5, 9};
+  Parameter sinks = random_parameter("sinks", {2}, kPlain, 5),
+            table = random_parameter("table", {3, 2}, kPlain, 6);
+  for (const bool causal : {true, false}) {
+    kernels::AttentionShape shape;
+    shape.n_heads = shape.n_kv_heads = 2, shape.d_head = 6, shape.d_value = 4, shape.scale = 0.4f;
+    shape.causal = causal;
+    shape.sequences = 2, shape.q_offsets = shape.k_offsets = offsets;
+    ops::AttentionExtra extra{&sinks, &table, {}, causal ? 0 : 4};
+    for (int64_t d = -extra.zero; d < 5; ++d) extra.bucket.push_back(static_cast<int32_t>(d < 0 ? 2 : d > 1));
+    check_gradient(
+        [&](Tape& t) { return ops::inner_product(t, ops::attention(t, q, k, v, shape, extra), g); },
+        {q, k, v}, {&sinks, &table});
+  }
+}
+
+TEST(Gradient, ScaledRowsColumnsAndNeighbours) {
+  const Tensor x = random_tensor({6, 4}, 1), g = random_tensor({6, 4}, 2), wide = random_tensor({6, 8}, 3);
+  Parameter w = random_parameter("w", {4}, kPlain, 4), b = random_parameter("b", {4}, kPlain, 5);
+  const std::vector<int32_t> offsets = {0, 2, 3, 6};
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::scaled(t, x, 1.7f), g); }, {x}, {});
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::scale_columns(t, x, w, b), g); }, {x},
+                 {&w, &b});
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::with_previous(t, x, offsets), wide); }, {x},
+                 {});
+}
+
+TEST(Gradient, RowsSharedByHeadsAreSummedOverThem) {
+  const Tensor shared = random_tensor({5, 2}, 1), own = random_tensor({5, 3 * 4}, 2),
+               g = random_tensor({5, 18}, 3);
+  check_gradient([&](Tape& t) { return ops::inner_product(t, ops::join_heads(t, shared, own, 3), g); },
+                 {shared, own}, {});
+}
+
 // Three experts, one of them without tokens, an edge that capacity dropped.
 Routing ragged_routing() {
   Routing r;
@@ -200,6 +238,23 @@ TEST(Gradient, RoutedFeedForwardWithGatesAndBiases) {
     check_gradient(
         [&](Tape& t) { return ops::inner_product(t, ops::routed_feed_forward(t, x, slots, gate, w), g); },
         {x, gate}, {&up, &down, &up_bias, &down_bias});
+  }
+}
+
+TEST(Gradient, RoutedFeedForwardWithActivationsOfSeveralRows) {
+  const Tensor x = random_tensor({4, 5}, 1), gate = random_tensor({5}, 2), g = random_tensor({4, 5}, 3);
+  const ops::Slots slots = dispatch(ragged_routing());
+  Parameter two = random_parameter("two", {3, 2 * 6, 5}, kPacked, 4, 2),
+            three = random_parameter("three", {3, 3 * 6, 5}, kPacked, 5);
+  Parameter down = random_parameter("down", {3, 5, 6}, kPacked, 6),
+            bias = random_parameter("bias", {3, 5}, kPlain, 7);
+  for (const bool clamped : {true, false}) {
+    Parameter* up = clamped ? &two : &three;
+    const ops::FeedForwardWeights w{
+        up, &down, nullptr, &bias, clamped ? Activation::kClampedSwiglu : Activation::kDoubleGated, 1.5f};
+    check_gradient(
+        [&](Tape& t) { return ops::inner_product(t, ops::routed_feed_forward(t, x, slots, gate, w), g); },
+        {x, gate}, {up, &down, &bias});
   }
 }
 
@@ -313,6 +368,22 @@ TEST(Gradient, LinearCrossEntropyWithZLoss) {
         return out.loss + 0.1 * out.z_loss;
       },
       {x}, {&w});
+}
+
+TEST(Gradient, OutputMatrixWithABias) {
+  const Tensor x = random_tensor({4, 5}, 1), g = random_tensor({4}, 2), z = random_tensor({4}, 3);
+  const std::vector<int32_t> targets = {2, -1, 0, 18};
+  const std::vector<float> weights = {0.5f, 0, 0.25f, 0.25f};
+  Parameter w = random_parameter("head", {19, 5}, kPacked, 4), b = random_parameter("bias", {19}, kPlain, 5);
+  check_gradient(
+      [&](Tape& t) {
+        const ops::LogProb out = ops::linear_log_prob(t, x, w, 0.7f, targets, &b);
+        return ops::inner_product(t, out.log_prob, g) + ops::inner_product(t, out.logsumexp, z);
+      },
+      {x}, {&w, &b});
+  check_gradient(
+      [&](Tape& t) { return ops::linear_cross_entropy(t, x, w, 0.7f, targets, weights, 0.0f, &b).loss; }, {x},
+      {&w, &b});
 }
 
 TEST(Gradient, BalanceLossesInEveryForm) {

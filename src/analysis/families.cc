@@ -508,6 +508,7 @@ const Family kFamilies[] = {
 // Some published files have no model_type: the class tells.
 std::string family_of(const ConfigReader& c) {
   const std::string type = c.word("model_type");
+  if (type.starts_with("pangu_")) return "pangu";
   if (!type.empty() && type != "llama") return type;
   std::string first = c.word("architecture");
   if (const nlohmann::json* list = c.list("architectures"))

@@ -25,6 +25,8 @@ void check_shape(const char* where, const AttentionShape& s) {
   check(s.d_head > 0 && s.d_value > 0, where, "wanted head widths above 0, found ", s.d_head, " and ",
         s.d_value);
   check(s.scale > 0, where, "wanted a scale above 0, found ", s.scale);
+  check(!s.bias || (s.bias_span > 0 && s.bias_zero >= 0 && s.bias_zero < s.bias_span), where,
+        "a bias of ", s.bias_span, " distances has no distance 0 at ", s.bias_zero);
   check(s.window >= 0 && (s.causal || s.window == 0), where, "a window wants causal attention");
 }
 
@@ -121,13 +123,15 @@ void attention(const AttentionShape& shape, ConstRows q, ConstRows k, ConstRows 
 }
 
 void attention_gradient(const AttentionShape& shape, ConstRows q, ConstRows k, ConstRows v, ConstRows out,
-                        const float* logsumexp, ConstRows dout, Rows dq, Rows dk, Rows dv, float* dsinks) {
+                        const float* logsumexp, ConstRows dout, Rows dq, Rows dk, Rows dv, float* dsinks,
+                        float* dbias) {
   const char* where = "attention_gradient";
   check_shape(where, shape);
   check_rows(where, "q", q), check_rows(where, "k", k), check_rows(where, "v", v);
   check_rows(where, "out", out), check_rows(where, "dout", dout);
   check_rows(where, "dq", dq), check_rows(where, "dk", dk), check_rows(where, "dv", dv);
   check(!dsinks || shape.sinks, where, "a gradient of sinks was asked for without sinks");
+  check(!dbias || shape.bias, where, "a gradient of the bias was asked for without a bias");
   static thread_local std::vector<float> sinks;  // [sequences, n_heads]
   const size_t size = dsinks ? static_cast<size_t>(shape.sequences * shape.n_heads) : 0;
   if (sinks.size() < size) sinks.resize(size);
@@ -137,6 +141,11 @@ void attention_gradient(const AttentionShape& shape, ConstRows q, ConstRows k, C
   call.out = Rows{const_cast<void*>(out.data), out.type, out.stride};  // read only
   call.logsumexp = const_cast<float*>(logsumexp);
   call.dsinks_of = dsinks ? sinks.data() : nullptr;
+  static thread_local std::vector<float> biases;  // [sequences, n_heads, bias_span]
+  const int64_t of_sequence = dbias ? shape.n_heads * shape.bias_span : 0;
+  const size_t all = static_cast<size_t>(shape.sequences * of_sequence);
+  if (biases.size() < all) biases.resize(all);
+  call.dbias_of = dbias ? biases.data() : nullptr;
   const bool all_bf16 = q.type == DType::kBF16 && k.type == q.type && v.type == q.type && dout.type == q.type;
   if (const AttentionTable* table = table_for(shape, all_bf16)) {
     static thread_local std::vector<AttentionPart> storage;
@@ -154,6 +163,9 @@ void attention_gradient(const AttentionShape& shape, ConstRows q, ConstRows k, C
     for (int64_t s = 0; s < shape.sequences; ++s)
       for (int64_t h = 0; h < shape.n_heads; ++h)
         dsinks[h] += sinks[static_cast<size_t>(s * shape.n_heads + h)];
+  for (int64_t s = 0; s < shape.sequences; ++s)
+    for (int64_t i = 0; i < of_sequence; ++i)
+      dbias[i] += biases[static_cast<size_t>(s * of_sequence + i)];
 }
 
 }  // namespace lyceum::kernels

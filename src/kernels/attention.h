@@ -14,6 +14,10 @@ struct AttentionShape {
   int64_t window = 0;                   // 0: all before; w: itself and the w - 1 before
   bool causal = true;
   const float* sinks = nullptr;  // nullable [n_heads]: one extra logit per head whose weight is dropped
+  // Nullable [n_heads, bias_span]: added to scale * q.k where the query stands d keys after the key (before
+  // it: d < 0) is bias[head][bias_zero + d]; 0 outside. T5's relative positions are this, expanded.
+  const float* bias = nullptr;
+  int64_t bias_span = 0, bias_zero = 0;
 
   // Offsets of each sequence in the rows of q and of k/v. The last query stands at the last key, so a
   // decoding step (one query, many keys) and a training batch (equal offsets) are the same call.
@@ -28,8 +32,10 @@ struct AttentionShape {
 void attention(const AttentionShape& shape, ConstRows q, ConstRows k, ConstRows v, Rows out,
                float* logsumexp);
 
-// dq, dk, dv are written (not accumulated); dsinks [n_heads] accumulated, nullable.
+// dq, dk, dv are written (not accumulated); dsinks [n_heads] and dbias [n_heads, bias_span] accumulated,
+// nullable.
 void attention_gradient(const AttentionShape& shape, ConstRows q, ConstRows k, ConstRows v, ConstRows out,
-                        const float* logsumexp, ConstRows dout, Rows dq, Rows dk, Rows dv, float* dsinks);
+                        const float* logsumexp, ConstRows dout, Rows dq, Rows dk, Rows dv, float* dsinks,
+                        float* dbias = nullptr);
 
 }  // namespace lyceum::kernels

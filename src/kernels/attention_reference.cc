@@ -40,6 +40,13 @@ void visible(const AttentionShape& s, const Place& p, int64_t t, int64_t* first,
   *first = s.window > 0 ? std::clamp(own - s.window + 1, p.k_begin, *last) : p.k_begin;
 }
 
+// Where in the bias the distance between the query row t and the key j stands, or -1.
+int64_t distance(const AttentionShape& s, const Place& p, int64_t t, int64_t j) {
+  if (!s.bias) return -1;
+  const int64_t at = s.bias_zero + (p.k_end - (p.q_end - t)) - j;
+  return at >= 0 && at < s.bias_span ? at : -1;
+}
+
 double dot(const ConstRows& a, int64_t a_row, int64_t a_at, const ConstRows& b, int64_t b_row, int64_t b_at,
            int64_t n) {
   double sum = 0;
@@ -67,6 +74,8 @@ void attention_reference(const AttentionCall& call) {
         for (int64_t j = first; j < last; ++j) {
           double& x = score[static_cast<size_t>(j - first)];
           x = s.scale * dot(q, t, h * s.d_head, k, j, p.kv_head * s.d_head, s.d_head);
+          const int64_t far = distance(s, p, t, j);
+          if (far >= 0) x += s.bias[h * s.bias_span + far];
           largest = std::max(largest, x);
         }
         if (s.sinks) total = std::exp(s.sinks[h] - largest);
@@ -99,11 +108,13 @@ void attention_gradient_reference(const AttentionCall& call) {
   const int64_t group = s.n_heads / s.n_kv_heads, d = s.d_head, dval = s.d_value;
   by_place(s, [&](const Place& p) {
     static thread_local std::vector<double> sums;  // [keys, d_head + d_value] then dq [d_head]
+    static thread_local std::vector<double> bias_sum;
     const int64_t keys = p.k_end - p.k_begin;
     sums.assign(static_cast<size_t>(keys * (d + dval) + d), 0.0);
     double *sum_k = sums.data(), *sum_v = sum_k + keys * d, *sum_q = sum_v + keys * dval;
     for (int64_t h = p.kv_head * group; h < (p.kv_head + 1) * group; ++h) {
       double sink = 0;
+      bias_sum.assign(static_cast<size_t>(s.bias ? s.bias_span : 0), 0.0);
       for (int64_t t = p.q_begin; t < p.q_end; ++t) {
         int64_t first, last;
         visible(s, p, t, &first, &last);
@@ -112,9 +123,13 @@ void attention_gradient_reference(const AttentionCall& call) {
         if (s.sinks) sink -= std::exp(s.sinks[h] - lse) * delta;
         std::fill(sum_q, sum_q + d, 0.0);
         for (int64_t j = first; j < last; ++j) {
-          const double x = s.scale * dot(q, t, h * d, k, j, p.kv_head * d, d);
+          const int64_t far = distance(s, p, t, j);
+          const double x = s.scale * dot(q, t, h * d, k, j, p.kv_head * d, d) +
+                           (far >= 0 ? s.bias[h * s.bias_span + far] : 0.0f);
           const double e = std::exp(x - lse);
-          const double ds = s.scale * e * (dot(dout, t, h * dval, v, j, p.kv_head * dval, dval) - delta);
+          const double slope = e * (dot(dout, t, h * dval, v, j, p.kv_head * dval, dval) - delta);
+          const double ds = s.scale * slope;
+          if (far >= 0) bias_sum[static_cast<size_t>(far)] += slope;
           double *to_k = sum_k + (j - p.k_begin) * d, *to_v = sum_v + (j - p.k_begin) * dval;
           for (int64_t i = 0; i < d; ++i) {
             sum_q[i] += ds * load(k, j, p.kv_head * d + i);
@@ -125,6 +140,9 @@ void attention_gradient_reference(const AttentionCall& call) {
         for (int64_t i = 0; i < d; ++i) store(dq, t, h * d + i, static_cast<float>(sum_q[i]));
       }
       if (dsinks_of) dsinks_of[p.sequence * s.n_heads + h] = static_cast<float>(sink);
+      for (int64_t i = 0; call.dbias_of && i < s.bias_span; ++i)
+        call.dbias_of[(p.sequence * s.n_heads + h) * s.bias_span + i] =
+            static_cast<float>(bias_sum[static_cast<size_t>(i)]);
     }
     for (int64_t j = 0; j < keys; ++j) {
       for (int64_t i = 0; i < d; ++i)

@@ -15,6 +15,7 @@ struct AttentionCall {
   ConstRows dout;
   Rows dq, dk, dv;
   float* dsinks_of;  // nullable [sequences, n_heads]: each sequence's share, written
+  float* dbias_of;   // nullable [sequences, n_heads, bias_span]: likewise
 };
 
 // Queries [q_begin, q_end), counted from the start of the sequence, of all query heads of one key head. The

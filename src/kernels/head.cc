@@ -9,10 +9,11 @@
 //   dx_t = a_t (E W)_t,     dW = E^T (a_t x_t).
 // E is what the level multiplies (bf16 or f32), a block of at most kBlockBytes, and stands as the level reads
 // it.
-#include "kernels/head.h"
+#include "kernels/head_biased.h"
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -41,7 +42,7 @@ class Head {
         scale_(scale),
         targets_(targets),
         table_(*product_table(x.type, w.layout.type)) {
-    check(w.layout.parts == 1 && !w.bias, "head", "wanted an output matrix of one part without bias");
+    check(w.layout.parts == 1, "head", "wanted an output matrix of one part");
     e_ = packed_rows(table_, vocab_);
     block_ = std::min(tokens, std::clamp<int64_t>(kBlockBytes / packed_bytes(e_, 32) * 32, 64, 2048));
     pieces_ = (vocab_ + 16 * kSumPanels - 1) / (16 * kSumPanels);
@@ -191,6 +192,7 @@ void linear_log_prob(int64_t tokens, ConstRows x, const Weights& w, float scale,
   if (tokens == 0) return;
   if (!product_table(x.type, w.layout.type))
     return reference::linear_log_prob(tokens, x, w, scale, targets, log_prob, logsumexp, argmax);
+  if (w.bias) return biased::linear_log_prob(tokens, x, w, scale, targets, log_prob, logsumexp, argmax);
   const Head head(tokens, x, w, scale, targets, false);
   head.for_blocks([&](int64_t first, int64_t n) {
     if (!argmax) {
@@ -203,11 +205,15 @@ void linear_log_prob(int64_t tokens, ConstRows x, const Weights& w, float scale,
 
 void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, float scale,
                               const int32_t* targets, const float* logsumexp, const float* dlog_prob,
-                              const float* dlogsumexp, Rows dx, float* dw) {
+                              const float* dlogsumexp, Rows dx, float* dw, float* db) {
   if (tokens == 0) return;
+  check(!db || w.bias, "head", "a gradient of the bias was asked for without a bias");
   if (!product_table(x.type, w.layout.type))
     return reference::linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, dlog_prob, dlogsumexp,
-                                               dx, dw);
+                                               dx, dw, db);
+  if (w.bias)
+    return biased::linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, dlog_prob, dlogsumexp,
+                                            dx, dw, db);
   const Head head(tokens, x, w, scale, targets, true);
   head.for_blocks([&](int64_t first, int64_t n) {
     head.exponentials(first, n, logsumexp + first, true);
@@ -222,19 +228,21 @@ void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, flo
 
 void linear_cross_entropy(int64_t tokens, ConstRows x, const Weights& w, float scale, const int32_t* targets,
                           const float* weight, const float* z_weight, float* log_prob, float* logsumexp,
-                          Rows dx, float* dw) {
+                          Rows dx, float* dw, float* db) {
   if (tokens == 0) return;
+  check(!db || w.bias, "head", "a gradient of the bias was asked for without a bias");
   const auto factors = [&](int64_t t) {
     return Factor{-weight[t], z_weight ? 2 * z_weight[t] * logsumexp[t] : 0.0f};
   };
-  if (!product_table(x.type, w.layout.type)) {
-    reference::linear_log_prob(tokens, x, w, scale, targets, log_prob, logsumexp, nullptr);
-    float* from_target = static_cast<float*>(worker_memory(3, tokens * 8));
-    float* from_sum = from_target + tokens;
+  if (w.bias || !product_table(x.type, w.layout.type)) {
+    linear_log_prob(tokens, x, w, scale, targets, log_prob, logsumexp, nullptr);
+    static thread_local std::vector<float> memory;  // the products use worker_memory
+    if (static_cast<int64_t>(memory.size()) < 2 * tokens) memory.resize(static_cast<size_t>(2 * tokens));
+    float *from_target = memory.data(), *from_sum = from_target + tokens;
     for (int64_t t = 0; t < tokens; ++t)
       from_target[t] = factors(t).from_target, from_sum[t] = factors(t).from_sum;
-    return reference::linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, from_target, from_sum,
-                                               dx, dw);
+    return linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, from_target, from_sum, dx, dw,
+                                    db);
   }
   const Head head(tokens, x, w, scale, targets, true);
   head.for_blocks([&](int64_t first, int64_t n) {

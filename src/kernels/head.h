@@ -11,18 +11,19 @@ namespace lyceum::kernels {
 void linear_log_prob(int64_t tokens, ConstRows x, const Weights& w, float scale, const int32_t* targets,
                      float* log_prob, float* logsumexp, int32_t* argmax);
 
+// A bias in `w` is added before the scale; db [vocab] += scale * sum_t dlogit (nullable).
 // Gradient of sum_t (dlog_prob[t] * log_prob[t] + dlogsumexp[t] * logsumexp[t]); dlogsumexp nullable. Logits
 // are computed again block by block:
 //   dlogit[t, v] = dlog_prob[t] * ([v = target] - p) + dlogsumexp[t] * p,   p = exp(logit - logsumexp)
 //   dx = scale * dlogit W (written),   dW += scale * dlogit^T x (f32, physical order of w).
 void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, float scale,
                               const int32_t* targets, const float* logsumexp, const float* dlog_prob,
-                              const float* dlogsumexp, Rows dx, float* dw);
+                              const float* dlogsumexp, Rows dx, float* dw, float* db = nullptr);
 
 // Training's cross-entropy in one pass (each block of logits is computed once and used for loss, dx and dW):
 // forward of linear_log_prob and gradient of  -sum_t weight[t] * log_prob[t] + z_weight[t] * logsumexp[t]^2.
 void linear_cross_entropy(int64_t tokens, ConstRows x, const Weights& w, float scale, const int32_t* targets,
                           const float* weight, const float* z_weight, float* log_prob, float* logsumexp,
-                          Rows dx, float* dw);
+                          Rows dx, float* dw, float* db = nullptr);
 
 }  // namespace lyceum::kernels

@@ -161,7 +161,12 @@ LYCEUM_INLINE V activate(Activation activation, V x, V* slope) {
     case Activation::kRelu:
       if (kSlope) *slope = x > 0.0f ? splat(1) : splat(0);
       return x > 0.0f ? x : splat(0);
-    case Activation::kIdentity:
+    case Activation::kQuickGelu: {
+      const V s = sigmoid(1.702f * x);
+      if (kSlope) *slope = s * (1.0f + 1.702f * x * (1.0f - s));
+      return x * s;
+    }
+    default:
       break;
   }
   if (kSlope) *slope = splat(1);

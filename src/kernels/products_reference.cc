@@ -52,8 +52,10 @@ double activate(Activation activation, double x) {
       return 0.5 * x * (1 + std::tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
     case Activation::kRelu:
       return x > 0 ? x : 0;
-    case Activation::kIdentity:
-      return x;
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(-1.702 * x));
+    default:
+      break;
   }
   return x;
 }
@@ -73,8 +75,12 @@ double activate_slope(Activation activation, double x) {
     }
     case Activation::kRelu:
       return x > 0 ? 1 : 0;
-    case Activation::kIdentity:
-      return 1;
+    case Activation::kQuickGelu: {
+      const double s = 1 / (1 + std::exp(-1.702 * x));
+      return s * (1 + 1.702 * x * (1 - s));
+    }
+    default:
+      break;
   }
   return 1;
 }

@@ -2,6 +2,7 @@
 #include "kernels/rowwise.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <type_traits>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/threads.h"
 #include "kernels/isa.h"
 #include "kernels/row_table.h"
+#include "kernels/rows_access.h"
 
 namespace lyceum::kernels {
 namespace {
@@ -122,6 +124,29 @@ void rope(int64_t rows, int64_t n_heads, int64_t d_head, int64_t rotary, bool in
   parallel_ranges(rows, rows_per_task(n_heads * d_head), [&](int64_t begin, int64_t end, int) {
     table.rope(end - begin, n_heads, d_head, rotary, interleaved, positions + begin, inverse_frequency, scale,
                sign, from(x, begin));
+  });
+}
+
+void rope_bf16(int64_t rows, int64_t n_heads, int64_t d_head, int64_t rotary, bool interleaved,
+               const int32_t* positions, const float* inverse_frequency, float scale, int sign, Rows x) {
+  check_type("rope", x.type);
+  check(rotary >= 0 && rotary % 2 == 0 && rotary <= d_head, "rope", "wanted an even number of rotary dims up to ",
+        d_head, ", found ", rotary);
+  const auto rounded = [](float v) { return to_float(to_bf16(v)); };
+  const int64_t half = rotary / 2;
+  parallel_ranges(rows, rows_per_task(n_heads * d_head), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r)
+      for (int64_t i = 0; i < half; ++i) {
+        const float angle =
+            rounded(rounded(static_cast<float>(positions[r])) * rounded(inverse_frequency[i]));
+        const float c = scale * rounded(std::cos(angle));
+        const float s = scale * static_cast<float>(sign) * rounded(std::sin(angle));
+        for (int64_t h = 0; h < n_heads; ++h) {
+          const int64_t at = h * d_head + (interleaved ? 2 * i : i), to = at + (interleaved ? 1 : half);
+          const float a = read(x, r, at), b = read(x, r, to);
+          write(x, r, at, a * c - b * s), write(x, r, to, b * c + a * s);
+        }
+      }
   });
 }
 

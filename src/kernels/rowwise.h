@@ -27,6 +27,10 @@ void layer_norm_gradient(int64_t rows, int64_t width, ConstRows x, const float* 
 void rope(int64_t rows, int64_t n_heads, int64_t d_head, int64_t rotary, bool interleaved,
           const int32_t* positions, const float* inverse_frequency, float scale, int sign, Rows x);
 
+// The same with position, angle, cosine and sine each rounded to bf16, as a published model does it.
+void rope_bf16(int64_t rows, int64_t n_heads, int64_t d_head, int64_t rotary, bool interleaved,
+               const int32_t* positions, const float* inverse_frequency, float scale, int sign, Rows x);
+
 // p = softmax(x) by rows, f32; logsumexp [rows] nullable.
 void softmax(int64_t rows, int64_t width, const float* x, float* p, float* logsumexp);
 // dx (+)= p * (dp - sum(p * dp))

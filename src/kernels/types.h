@@ -66,6 +66,15 @@ struct ConstRows {
   ConstRows(const Rows& r) : data(r.data), type(r.type), stride(r.stride) {}
 };
 
-enum class Activation : uint8_t { kSilu, kGelu, kGeluTanh, kRelu, kIdentity };
+enum class Activation : uint8_t {
+  kSilu,
+  kGelu,
+  kGeluTanh,
+  kRelu,
+  kQuickGelu,  // x sigmoid(1.702 x)
+  kIdentity,
+  kClampedSwiglu,  // these two are no function of one number: kernels/expert_rows.h
+  kDoubleGated
+};
 
 }  // namespace lyceum

@@ -18,7 +18,9 @@ void check_layers(const char* key, const std::vector<int64_t>& list, int64_t n_l
 
 }  // namespace
 
-bool ModelConfig::sparse_layer(int64_t layer) const {
+bool ModelConfig::sparse_layer(int64_t layer, bool encoder) const {
+  if (encoder)
+    return sparse() && layer >= encoder_moe_first && (layer - encoder_moe_first) % encoder_moe_every == 0;
   return sparse() && layer >= moe_first && (layer - moe_first) % moe_every == 0 &&
          !listed(dense_layers, layer);
 }
@@ -56,6 +58,28 @@ void ModelConfig::fields(Fields& f) {
   own("dense_layers", dense_layers, "blocks without experts all the same");
   f.add("router", router, "how tokens choose experts", one_of(router_names()), effective(moe, dense));
   f.add("renormalise", renormalise, "divide the chosen gates by their sum", effective(moe, dense));
+  own("groups", routing.groups, "groups of experts", at_least(1));
+  own("kept_groups", routing.kept_groups, "groups that a token may choose from", at_least(1));
+  own("gate_scale", routing.gate_scale, "factor of the gates", above(0));
+  own("q_rank", q_rank, "latent attention: width of the narrow row of queries; 0: none", at_least(0));
+  own("kv_rank", kv_rank, "latent attention: width of the row that a sequence keeps", at_least(0));
+  own("d_nope", d_nope, "latent attention: width of a head that is not rotated", at_least(0));
+  own("d_rope", d_rope, "latent attention: width of a head that is rotated", at_least(0));
+  own("d_value", d_value, "latent attention: width of a head's values", at_least(0));
+  own("embedding_scale", embedding_scale, "factor of the embedding", above(0));
+  own("residual_scale", residual_scale, "factor of what a branch adds", above(0));
+  own("attention_scale", attention_scale, "factor of q.k; 0: 1 / sqrt(d_head)", at_least(0));
+  own("logit_scale", logit_scale, "factor of the logits", above(0));
+  own("head_bias", head_bias, "bias of the output matrix");
+  own("activation_limit", activation_limit, "clamp of gate and up; 0: none", at_least(0));
+  own("mask_by_document", mask_by_document, "no token sees past the last end of a document");
+  own("shared_qk", shared_qk, "one projection for queries and keys, and no local filter");
+  own("norm_before_query", norm_before_query, "the final norm stands before the query layer");
+  own("n_encoder_layers", n_encoder_layers, "blocks of the encoder", at_least(1));
+  own("encoder_moe_first", encoder_moe_first, "first block of the encoder with experts", at_least(0));
+  own("encoder_moe_every", encoder_moe_every, "from there on every so manieth", at_least(1));
+  own("buckets", buckets, "of relative positions", at_least(4));
+  own("max_distance", max_distance, "from which on all relative positions share a bucket", at_least(2));
   f.add("norm_eps", norm_eps, "epsilon inside the root of the norms", above(0));
   own("clip_qkv", clip_qkv, "clamp of queries, keys and values; 0: none", at_least(0));
   own("qkv_bias", qkv_bias, "biases of queries, keys and values");
@@ -81,8 +105,11 @@ void ModelConfig::validate() const {
         " does not divide d_model = ", d_model, "; set d_head or change one of them");
   check(n_heads % kv_heads() == 0, where, "n_kv_heads = ", kv_heads(),
         " does not divide n_heads = ", n_heads);
-  check(rotary_width(rope, head_width()) % 2 == 0, where, "the rotated width of a head must be even, found ",
-        rotary_width(rope, head_width()));
+  const int64_t rotated = latent() ? d_rope : rotary_width(rope, head_width());
+  check(!rotary || rotated % 2 == 0, where,
+        "the rotated width of a head must be even for the rotary embedding, found ", rotated);
+  check(!latent() || (d_nope > 0 && d_rope > 0 && d_value > 0), where,
+        "latent attention wants d_nope, d_rope and d_value, found ", d_nope, ", ", d_rope, " and ", d_value);
   check(n_experts >= 0 && (n_experts > 0 || top_k == 0), where, "top_k = ", top_k, " without experts");
   check(!sparse() || (top_k >= 1 && top_k <= n_experts), where, "top_k must be 1 to n_experts = ", n_experts,
         ", found ", top_k);
@@ -100,7 +127,10 @@ void ModelConfig::validate() const {
   small("vocab", vocab, 1 << 24), small("d_model", d_model, 1 << 18), small("n_layers", n_layers, 4096);
   small("n_heads", n_heads, 4096), small("d_ff", d_ff, 1 << 22), small("n_experts", n_experts, 1 << 16);
   small("d_head", d_head, 4096), small("d_ff_dense", d_ff_dense, 1 << 22);
-  small("d_ff_shared", d_ff_shared, 1 << 22);
+  small("d_ff_shared", d_ff_shared, 1 << 22), small("q_rank", q_rank, 1 << 16);
+  small("kv_rank", kv_rank, 1 << 16), small("d_nope", d_nope, 4096), small("d_rope", d_rope, 1024);
+  small("d_value", d_value, 4096), small("n_encoder_layers", n_encoder_layers, 4096);
+  small("buckets", buckets, 1 << 16);
 }
 
 }  // namespace lyceum

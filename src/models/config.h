@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/fields.h"
+#include "moe/balance.h"
 #include "moe/layer.h"
 #include "nn/attention.h"
 #include "nn/feed_forward.h"
@@ -36,6 +37,12 @@ struct ModelConfig {
   double init_cut = 3;                // truncated normal at this many standard deviations
   double balance_coefficient = 0.01;  // router_aux_loss_coef of config.json
   int64_t bos = -1, eos = -1, pad = -1;
+  // Of a model with an encoder: its blocks, which of them have experts, its relative positions.
+  int64_t n_encoder_layers = 0, encoder_moe_first = 0, encoder_moe_every = 1;
+  int64_t buckets = 32, max_distance = 128;
+  // Latent attention: ranks of the narrow rows, widths of the plain and the rotated part of a head, of a
+  // value.
+  int64_t q_rank = 0, kv_rank = 0, d_nope = 0, d_rope = 0, d_value = 0;
 
   // Fixed by the family, not by the user.
   NormOptions::Kind norm = NormOptions::Kind::kRms;
@@ -45,8 +52,32 @@ struct ModelConfig {
   Activation activation = Activation::kSilu;
   bool gated = true;  // act(W_gate x) * (W_up x), else act(W_up x)
 
+  double activation_limit = 0;  // of kClampedSwiglu
+  double embedding_scale = 1, residual_scale = 1, logit_scale = 1;
+  double attention_scale = 0;  // of q.k; 0: 1 / sqrt(width of a head)
+  bool head_bias = false;
+  bool sinks = false, rotary = true;
+  bool expert_bias = false, shared_gate = false;
+  std::string shared_name = "shared_expert";
+  bool extra_network = false;     // sparse blocks end with a dense network of their own norm (OpenMoE)
+  bool filtered = false;          // queries and keys of locally filtered rows (Yuan)
+  bool shared_qk = false;         // one projection for both (a dense Yuan)
+  bool mask_by_document = false;  // no query sees past the last end of a document
+  int64_t eod = -1;               // that ends a document
+  bool learned_positions = false;
+  bool query_layer = false;  // the last block asks with rows learned by position (PanGu)
+  bool norm_before_query = true;
+  // What balances experts in the published code, with the coefficients of config.json.
+  BalanceForm balance_form = BalanceForm::kHuggingFace;
+  double z_coefficient = 0;
+
+  bool relative_positions = false;
+  int64_t decoder_start = 0;  // id that a target text begins after
+
+  bool encoder_decoder() const { return n_encoder_layers > 0; }
+  bool latent() const { return kv_rank > 0; }
   bool sparse() const { return n_experts > 0; }
-  bool sparse_layer(int64_t layer) const;
+  bool sparse_layer(int64_t layer, bool encoder = false) const;
   int64_t sparse_layers() const;  // how many
   int64_t kv_heads() const { return n_kv_heads ? n_kv_heads : n_heads; }
   int64_t head_width() const { return d_head ? d_head : d_model / n_heads; }

@@ -191,7 +191,7 @@ void read_decoder(const ConfigReader& keys, ModelConfig& c) {
 
 Activation read_activation(const ConfigReader& keys, const char* key, const char* absent) {
   const std::string name = keys.word(key, absent);
-  if (name == "silu" || name == "swish") return Activation::kSilu;
+  if (name == "silu" || name == "swish" || name == "swiglu") return Activation::kSilu;
   if (name == "gelu") return Activation::kGelu;
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
   if (name == "relu") return Activation::kRelu;

@@ -4,10 +4,14 @@
 
 namespace lyceum {
 
-extern const Family kOlmoe, kLlama, kOlmo, kOlmo2, kGptNeox, kMixtral, kQwen3Moe;
+extern const Family kOlmoe, kLlama, kOlmo, kOlmo2, kGptNeox, kMixtral, kQwen2Moe, kQwen3Moe, kGraniteMoe,
+    kPhiMoe, kGptOss, kDeepseekV2, kDeepseekV3, kOpenMoe, kYuan, kPanguAlpha, kPanguSigma, kT5, kSwitch;
 
 const std::vector<Family>& family_table() {
-  static const std::vector<Family> table = {kOlmoe, kLlama, kOlmo, kOlmo2, kGptNeox, kMixtral, kQwen3Moe};
+  static const std::vector<Family> table = {kOlmoe,      kLlama,      kOlmo,       kOlmo2,      kGptNeox,
+                                            kMixtral,    kQwen2Moe,   kQwen3Moe,   kGraniteMoe, kPhiMoe,
+                                            kGptOss,     kDeepseekV2, kDeepseekV3, kOpenMoe,    kYuan,
+                                            kPanguAlpha, kPanguSigma, kT5,         kSwitch};
   return table;
 }
 

@@ -64,6 +64,8 @@ struct TensorNames {
   std::vector<Rename> renames = {};
   // Places parameters that the rules below do not cover; returns whether it did. `name`: after the renames.
   bool (*place)(const ModelConfig& config, Parameter& p, const std::string& name, FileTensors& out) = nullptr;
+  std::vector<const char*> unread = {};  // ends of names that files may hold beside: copies, buffers
+  bool more_blocks = false;              // and blocks beyond the last, which predict further tokens
 };
 
 // The published form of these parameters: experts one by one ("experts.3.gate_proj.weight"), pairs of a gated

@@ -21,16 +21,19 @@ Model::Model(const ModelConfig& config, DType weights)
   } else {
     embedding_ = parameters_.table(table, {c.vocab, c.d_model});
   }
-
-  blocks_.reserve(static_cast<size_t>(c.n_layers));
-  for (int64_t layer = 0; layer < c.n_layers; ++layer)
-    blocks_.emplace_back(c, layer, "model.layers." + std::to_string(layer) + ".", parameters_);
-  const NormOptions norm{c.norm, c.norm_eps};
-  norm_ = std::make_unique<Norm>(norm, "model.norm", c.d_model, parameters_);
+  if (c.learned_positions)
+    positions_ = parameters_.table("model.embed_positions.weight", {c.max_positions, c.d_model});
+  if (c.encoder_decoder())
+    encoder_ =
+        std::make_unique<Stack>(c, StackOptions{"encoder", c.n_encoder_layers, true, false}, parameters_);
+  decoder_ = std::make_unique<Stack>(
+      c, StackOptions{encoder_ ? "decoder" : "model", c.n_layers, false, encoder_ != nullptr}, parameters_);
+  if (c.query_layer) queries_ = parameters_.table("model.embed_queries.weight", {c.max_positions, c.d_model});
   if (!c.tied) {
     head_ = parameters_.matrix("lm_head.weight", {c.vocab, c.d_model});
     head_->is_matrix = false;
   }
+  if (c.head_bias) head_bias_ = parameters_.vector("lm_head.bias", c.vocab);
 }
 
 Model::Output Model::forward(Context& c, bool recompute) const {
@@ -39,57 +42,75 @@ Model::Output Model::forward(Context& c, bool recompute) const {
   return out;
 }
 
-void Model::forward(Context& c, Output& out, bool recompute) const {
-  const Batch& b = c.batch;
+namespace {
+
+void check_batch(const Batch& b, const char* what) {
   check(b.positions.size() == b.ids.size() && b.offsets.size() >= 2 && b.offsets.back() == b.tokens(),
-        "model", "a batch of ", b.tokens(), " ids with ", b.positions.size(), " positions and ",
-        b.sequences(), " sequences");
-  if (c.state && c.state->layers.empty()) c.state->layers.resize(blocks_.size());
-  out.routings.clear();
-  Tensor x = ops::embedding(c.tape, b.ids, *embedding_, c.activations);
-  c.tap("hidden", 0, x);
-  for (int64_t layer = 0; layer < config_.n_layers; ++layer) {
-    const Block& block = blocks_[static_cast<size_t>(layer)];
-    x = recompute && c.tape.recording() ? recomputed_block(c, x, block, out.routings)
-                                        : block.forward(c, x, out.routings);
-    c.tap("hidden", layer + 1, x);
-  }
-  if (c.state) c.state->length += b.tokens();
-  if (c.state && b.tokens() > 0) c.state->last_id = b.ids.back();
-  out.hidden = norm_->forward(c, x);
-  c.tap("final", -1, out.hidden);
+        "model", what, " of ", b.tokens(), " ids with ", b.positions.size(), " positions and ", b.sequences(),
+        " sequences");
 }
 
-// The block runs without a tape; its backward runs it again with one. Same inputs, same key: same edges, same
-// bits. Losses on the routing reach the first run's logits and are handed to the second's.
-Tensor Model::recomputed_block(Context& c, const Tensor& x, const Block& block,
-                               std::vector<Routing>& routings) const {
-  Tape silent(false);
-  Context quiet{silent, c.batch, c.phase, c.key, c.activations, c.taps, nullptr};
-  spare_.clear();
-  const Tensor y = block.forward(quiet, x, spare_);
-  Routing seen;  // by the losses
-  if (!spare_.empty()) {
-    seen.logits = spare_[0].logits, seen.probs = spare_[0].probs;
-    seen.importance = spare_[0].importance, seen.load_loss = spare_[0].load_loss;
+// Attention spans that end with every document, and the first token that a later one sees.
+void cut_at_documents(const Batch& b, int64_t eod, std::vector<int32_t>& spans) {
+  spans.clear();
+  for (size_t s = 0; s + 1 < b.offsets.size(); ++s)
+    for (int32_t t = b.offsets[s]; t < b.offsets[s + 1]; ++t)
+      if (t == b.offsets[s] || b.ids[static_cast<size_t>(t - 1)] == eod) spans.push_back(t);
+  spans.push_back(b.offsets.back());
+}
+
+}  // namespace
+
+Tensor Model::embed(Context& c) const {
+  Tensor x = ops::embedding(c.tape, c.batch.ids, *embedding_, c.activations);
+  if (config_.embedding_scale != 1) x = ops::scaled(c.tape, x, static_cast<float>(config_.embedding_scale));
+  return positions_ ? ops::add(c.tape, x, by_position(c, *positions_)) : x;
+}
+
+Tensor Model::by_position(Context& c, Parameter& table) const {
+  for (int32_t p : c.batch.positions)
+    check(p >= 0 && p < config_.max_positions, "model", "position ", p, " is beyond the ",
+          config_.max_positions, " that the model has learned");
+  return ops::embedding(c.tape, c.batch.positions, table, c.activations);
+}
+
+// The encoder's rows; read once for a sequence that is decoded step by step.
+Tensor Model::encode(Context& c, Output& out, bool recompute) const {
+  if (c.state && c.state->length > 0) return {};
+  check(c.batch.source.size() == 1 && c.batch.source[0].sequences() == c.batch.sequences(), "model", "a ",
+        config_.family, " model reads a source text for every target: ", c.batch.sequences(), " targets, ",
+        c.batch.source.empty() ? 0 : c.batch.source[0].sequences(), " sources");
+  const Batch& source = c.batch.source[0];
+  check_batch(source, "a source");
+  Context inner{c.tape, source, c.phase, c.key.with(1), c.activations, c.taps, nullptr};
+  inner.stack = "encoder";
+  const Tensor x = embed(inner);
+  return encoder_->forward(inner, x, {}, {}, out.encoder_routings, recompute);
+}
+
+void Model::forward(Context& c, Output& out, bool recompute) const {
+  const Batch& b = c.batch;
+  check_batch(b, "a batch");
+  if (c.state && c.state->layers.empty()) c.state->layers.resize(static_cast<size_t>(config_.n_layers));
+  out.routings.clear(), out.encoder_routings.clear();
+  Tensor memory;
+  if (encoder_) memory = encode(c, out, recompute), c.stack = "decoder";
+  if (config_.mask_by_document) {
+    if (!out.spans) out.spans = std::make_shared<std::vector<int32_t>>();
+    cut_at_documents(b, config_.eod, *out.spans);
+    c.spans = out.spans.get();
   }
-  routings.insert(routings.end(), spare_.begin(), spare_.end());
-  spare_.clear();
-  c.tape.record("recomputed_block", [this, &tape = c.tape, &batch = c.batch, phase = c.phase, key = c.key,
-                                     activations = c.activations, x, y, &block, seen] {
-    const Tensor dy = tape.take(y);
-    Tape inner(true);
-    Context again{inner, batch, phase, key, activations, nullptr, nullptr};
-    const Tensor y_again = block.forward(again, x, spare_);
-    if (dy) inner.pass(y_again, dy);
-    if (!spare_.empty())
-      seen.for_loss_inputs(spare_[0], [&](const Tensor& first, const Tensor& second) {
-        if (const Tensor d = tape.take(first)) inner.pass(second, d);
-      });
-    spare_.clear();
-    inner.backward();
-  });
-  return y;
+  const Tensor x = embed(c);
+  const Tensor queries = queries_ ? by_position(c, *queries_) : Tensor();
+  out.hidden = decoder_->forward(c, x, queries, memory, out.routings, recompute);
+  if (!c.state) return;
+  if (config_.mask_by_document && b.tokens() > 0) {
+    const int32_t last = (*out.spans)[out.spans->size() - 2];
+    if (last > 0) c.state->span_begin = c.state->length + last;
+    if (b.ids.back() == config_.eod) c.state->span_begin = c.state->length + b.tokens();
+  }
+  c.state->length += b.tokens();
+  if (b.tokens() > 0) c.state->last_id = b.ids.back();
 }
 
 void Model::initialise(RandomKey key) {
@@ -124,8 +145,8 @@ void Model::enable_gradients() {
 
 std::vector<Router*> Model::routers() const {
   std::vector<Router*> out;
-  for (const Block& b : blocks_)
-    if (Router* router = b.router()) out.push_back(router);
+  if (encoder_) encoder_->add_routers(out);
+  decoder_->add_routers(out);
   return out;
 }
 

@@ -1,8 +1,8 @@
-// A decoder-only model: embedding, blocks, final norm, output matrix. One forward for training, evaluation
-// and serving.
+// A model: embedding, a stack of blocks (with an encoder before it, two), output matrix. One forward for
+// training, evaluation and serving.
 #pragma once
 
-#include "models/block.h"
+#include "models/stack.h"
 
 namespace lyceum {
 
@@ -16,6 +16,8 @@ class Model {
   struct Output {
     Tensor hidden;                  // [tokens, d_model] after the final norm: the input of the head
     std::vector<Routing> routings;  // one for each sparse layer
+    std::vector<Routing> encoder_routings;
+    std::shared_ptr<std::vector<int32_t>> spans;  // of attention where not the batch's; must outlive the tape
   };
   // With `recompute`, a block keeps only its input and is computed again in the backward pass.
   Output forward(Context& context, bool recompute = false) const;
@@ -43,16 +45,16 @@ class Model {
   SequenceState new_state(int64_t capacity) const;
 
  private:
-  Tensor recomputed_block(Context& context, const Tensor& x, const Block& block,
-                          std::vector<Routing>& routings) const;
+  Tensor embed(Context& context) const;
+  Tensor by_position(Context& context, Parameter& table) const;
+  Tensor encode(Context& context, Output& out, bool recompute) const;
 
   ModelConfig config_;
   DType weights_;
   ParameterList parameters_;
   Parameter *embedding_ = nullptr, *head_ = nullptr;  // [vocab, d_model], the same when tied
-  std::vector<Block> blocks_;
-  std::unique_ptr<Norm> norm_;
-  mutable std::vector<Routing> spare_;  // of one recomputed block; training is one thread's work
+  Parameter *head_bias_ = nullptr, *positions_ = nullptr, *queries_ = nullptr;
+  std::unique_ptr<Stack> encoder_, decoder_;
 };
 
 }  // namespace lyceum

@@ -21,6 +21,16 @@ struct Use {
 
 float element_of(const StoredTensor& t, int64_t at) {
   const char* data = reinterpret_cast<const char*>(t.data);
+  if (t.dtype == FileDType::kI64) {
+    int64_t v;
+    std::memcpy(&v, data + 8 * at, 8);
+    return static_cast<float>(v);
+  }
+  if (t.dtype == FileDType::kI32) {
+    int32_t v;
+    std::memcpy(&v, data + 4 * at, 4);
+    return static_cast<float>(v);
+  }
   if (t.dtype == FileDType::kF32) {
     float v;
     std::memcpy(&v, data + 4 * at, 4);
@@ -46,12 +56,13 @@ void copy_span(const Use& use, int64_t m, float* matrix, int64_t width) {
   const auto run = [&](int64_t n, int64_t from, float* to) {
     kernels::convert(n, data + from * size, type, to, DType::kF32);
   };
-  if (s.column_step == 1 && s.row_step == s.columns && s.columns == width)
+  const bool ids = t.dtype == FileDType::kI64 || t.dtype == FileDType::kI32;
+  if (!ids && s.column_step == 1 && s.row_step == s.columns && s.columns == width)
     return run(s.rows * s.columns, start, matrix + s.row * width);
   for (int64_t i = 0; i < s.rows; ++i) {
     float* to = matrix + (s.row + i) * width + s.column;
     const int64_t from = start + i * s.row_step;
-    if (s.column_step == 1 && s.columns > 1) {
+    if (!ids && s.column_step == 1 && s.columns > 1) {
       run(s.columns, from, to);
     } else {
       for (int64_t j = 0; j < s.columns; ++j) to[j] = element_of(t, from + j * s.column_step);
@@ -84,11 +95,13 @@ void check_tensor(const FileTensor& wanted, const StoredTensor* t, const std::st
   check_data(t->shape == wanted.shape, where.c_str(), "tensor ", wanted.name,
              ": the configuration wants shape ", shape_text(wanted.shape), ", the file has ",
              shape_text(t->shape));
+  const bool ids = wanted.spans[0].parameter->type() == DType::kI32;  // a table of experts
   const bool known =
-      t->dtype == FileDType::kF32 || t->dtype == FileDType::kBF16 || t->dtype == FileDType::kF16;
+      ids ? t->dtype == FileDType::kI64 || t->dtype == FileDType::kI32
+          : t->dtype == FileDType::kF32 || t->dtype == FileDType::kBF16 || t->dtype == FileDType::kF16;
   if (!known)
     fail(ErrorKind::kUnsupported, where.c_str(), "tensor ", t->name, " is ", file_dtype_name(t->dtype),
-         "; known: F32, BF16, F16");
+         ids ? "; known: I64, I32" : "; known: F32, BF16, F16");
 }
 
 }  // namespace
@@ -108,9 +121,13 @@ void load_weights(Model& model, const TensorFiles& files) {
     used.insert(t.name);
     for (const FileSpan& span : t.spans) uses[span.parameter].push_back({stored, span});
   }
+  const TensorNames& names = find_family(model.config().family).names;
+  const std::string beyond = "model.layers." + std::to_string(model.config().n_layers) + ".";
   for (const std::string& name : files.names()) {
-    const bool harmless =
+    bool harmless =
         name.ends_with(".rotary_emb.inv_freq") || (model.config().tied && name == "lm_head.weight");
+    for (const char* end : names.unread) harmless |= name.ends_with(end);
+    harmless |= names.more_blocks && name.starts_with(beyond);
     check_data(used.count(name) || harmless, where.c_str(), "the tensor ", name, " has no place in a ",
                model.config().family, " model of this configuration");
   }
@@ -132,6 +149,10 @@ namespace {
 // Hands the values of a tensor to the sink, as f32 or rounded as masters are split (halves up).
 void send(const std::vector<float>& values, FileDType type, const ByteSink& sink) {
   if (type == FileDType::kF32) return sink(values.data(), values.size() * sizeof(float));
+  if (type == FileDType::kI32) {
+    const std::vector<int32_t> ids(values.begin(), values.end());
+    return sink(ids.data(), ids.size() * sizeof(int32_t));
+  }
   std::vector<bf16> rounded(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     int16_t unused;
@@ -169,8 +190,9 @@ std::vector<TensorSource> weight_sources(const Model& model, FileDType type) {
   const FileTensors tensors = published_tensors(model);
   for (const FileTensor& t : tensors.all()) {
     TensorSource source;
-    source.name = t.name, source.dtype = type, source.shape = t.shape;
-    source.stream = [t, type](const ByteSink& sink) { stream_tensor(t, type, sink); };
+    const FileDType own = t.spans[0].parameter->type() == DType::kI32 ? FileDType::kI32 : type;
+    source.name = t.name, source.dtype = own, source.shape = t.shape;
+    source.stream = [t, own](const ByteSink& sink) { stream_tensor(t, own, sink); };
     out.push_back(std::move(source));
   }
   return out;

@@ -17,16 +17,18 @@ MoeLayer::MoeLayer(const MoeOptions& o, const std::string& prefix, ParameterList
         "top_k must be 1 to the number of experts (", o.router.n_experts, "), found ", o.router.top_k);
   check(o.d_ff > 0, "moe", "d_ff of an expert must be positive, found ", o.d_ff);
   router_ = make_router(o.router, prefix, parameters);
-  const int64_t n = o.router.n_experts, d_model = o.router.d_model, parts = o.gated ? 2 : 1;
+  const int64_t n = o.router.n_experts, d_model = o.router.d_model;
+  const NetworkRows rows = network_rows(o.activation, o.gated, o.d_ff);
   const std::string up = prefix + ".experts.gate_up_proj", down = prefix + ".experts.down_proj";
-  experts_.up = parameters.matrix(up, {n, parts * o.d_ff, d_model}, parts);
+  experts_.up = parameters.matrix(up, {n, rows.rows, d_model}, rows.parts);
   experts_.down = parameters.matrix(down, {n, d_model, o.d_ff});
   if (o.expert_bias) {
-    experts_.up_bias = parameters.vectors(up + "_bias", {n, parts * o.d_ff});
+    experts_.up_bias = parameters.vectors(up + "_bias", {n, rows.rows});
     experts_.down_bias = parameters.vectors(down + "_bias", {n, d_model});
     experts_.up_bias->starts_at_zero = experts_.down_bias->starts_at_zero = true;
+    experts_.up_bias->decay = experts_.down_bias->decay = true;  // stacks of two dimensions decay
   }
-  experts_.activation = o.activation;
+  experts_.activation = o.activation, experts_.limit = o.activation_limit;
   if (o.shared_d_ff > 0) {
     shared_ = std::make_unique<FeedForward>(FeedForwardOptions{d_model, o.shared_d_ff, o.activation},
                                             prefix + "." + o.shared_name, parameters);

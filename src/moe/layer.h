@@ -11,8 +11,9 @@ struct MoeOptions {
   RouterOptions router;
   int64_t d_ff = 0;  // of one expert
   Activation activation = Activation::kSilu;
-  bool expert_bias = false;  // of both products of an expert (gpt-oss)
-  bool gated = true;         // gate and up; false: one matrix before the activation (Switch, PanGu)
+  float activation_limit = 0;  // of kClampedSwiglu; 0: none
+  bool expert_bias = false;    // of both products of an expert (gpt-oss)
+  bool gated = true;           // gate and up; false: one matrix before the activation (Switch, PanGu)
   // Shared experts (DeepSeekMoE, arXiv:2401.06066): one network of this inner width that sees every token; 0:
   // none. Several shared experts are one of their summed width.
   int64_t shared_d_ff = 0;

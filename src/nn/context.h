@@ -23,13 +23,16 @@ class Taps {
 // Keys and values of one sequence, layer by layer.
 struct SequenceState {
   struct Layer {
-    Tensor k, v;           // [capacity, n_kv_heads * width], the first `length` rows are filled
-    Tensor expert_places;  // i32 [n_experts] places taken, where capacity is counted by sequence
+    Tensor k, v;                 // [capacity, n_kv_heads * width], the first `length` rows are filled
+    Tensor source_k, source_v;   // of the source sequence, for attention across
+    Tensor filter_h, filter_c1;  // [1, width]: last rows of a local filter
+    Tensor expert_places;        // i32 [n_experts] places taken, where capacity is counted by sequence
   };
   std::vector<Layer> layers;
   int64_t length = 0;    // tokens seen so far
   int32_t last_id = -1;  // the newest of them; -1: none
   int64_t capacity = 0;  // most tokens it can hold
+  int64_t span_begin = 0;  // first token that the next one sees
 };
 
 enum class Phase { kTraining, kEvaluation };
@@ -43,8 +46,15 @@ struct Context {
   Taps* taps = nullptr;
   SequenceState* state = nullptr;  // decoding: one sequence, its keys and values before this batch
 
+  // Attention spans where they are not those of the batch (a mask that ends with a document).
+  const std::vector<int32_t>* spans = nullptr;
+
+  const char* stack = "";  // "encoder", "decoder" where a model has both; stands before the station
+
   void tap(const char* station, int64_t layer, const Tensor& value) const {
-    if (taps) taps->on(station, layer, value);
+    if (!taps) return;
+    if (*stack) taps->on((std::string(stack) + "." + station).c_str(), layer, value);
+    else taps->on(station, layer, value);
   }
 };
 

@@ -12,6 +12,12 @@ struct FeedForwardOptions {
   bool gated = true;
 };
 
+// Rows of the first matrix of a network of inner width d_ff, and in how many parts its layout has them.
+struct NetworkRows {
+  int64_t rows, parts;
+};
+NetworkRows network_rows(Activation activation, bool gated, int64_t d_ff);
+
 class FeedForward {
  public:
   // Parameters <prefix>.gate_up_proj (gate rows first; files hold gate_proj and up_proj) or <prefix>.up_proj,

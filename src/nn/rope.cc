@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "kernels/types.h"
 
 namespace lyceum {
 namespace {
@@ -54,7 +55,8 @@ std::vector<float> inverse_frequencies(const RopeOptions& o, int64_t rotary) {
       const double ramp = yarn_ramp(o, i, rotary);
       f = f / o.factor * ramp + f * (1 - ramp);
     }
-    out.push_back(static_cast<float>(f));
+    const float rounded = static_cast<float>(f);
+    out.push_back(o.bf16_frequencies || o.coarse ? to_float(to_bf16(rounded)) : rounded);
   }
   return out;
 }

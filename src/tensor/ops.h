@@ -27,6 +27,9 @@ Tensor layer_norm(Tape& tape, const Tensor& x, Parameter* w, Parameter* b, float
 Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b = nullptr);
 Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b, DType type);
 
+// y = factor * x
+Tensor scaled(Tape& tape, const Tensor& x, float factor);
+
 // y = a + b
 Tensor add(Tape& tape, const Tensor& a, const Tensor& b);
 
@@ -36,19 +39,40 @@ Tensor reshape(Tape& tape, const Tensor& x, Shape shape);
 // y = min(max(x, -bound), bound); no gradient beyond the bound.
 Tensor clamp(Tape& tape, const Tensor& x, float bound);
 
+// y[t] = [x[t - 1], x[t]] within each sequence; before its first row stands `before` [1, width], or zeros.
+Tensor with_previous(Tape& tape, const Tensor& x, const std::vector<int32_t>& offsets,
+                     const Tensor& before = {});
+
+// y[t] = for each head h [shared[t], own[t, h]]                shared [tokens, a], own [tokens, n_heads * b]
+// -> [tokens, n_heads * (a + b)]
+Tensor join_heads(Tape& tape, const Tensor& shared, const Tensor& own, int64_t n_heads);
+
+// y[t, i] = x[t, i] w[i] + b[i]                                                            w, b [width]
+Tensor scale_columns(Tape& tape, const Tensor& x, Parameter& w, Parameter& b);
+
 // Rotary position embedding (Su et al. 2021, arXiv:2104.09864) of the first `rotary` dims of each head.
 struct RopeSpec {
   int64_t n_heads = 0, d_head = 0, rotary = 0;
   bool interleaved = false;                  // pairs (2i, 2i+1) instead of (i, i + rotary/2)
   float scale = 1;                           // of cos and sin (YaRN)
   const float* inverse_frequency = nullptr;  // [rotary / 2], outlives the tape
+  bool coarse = false;                       // position, angle, cosine and sine are each rounded to bf16
 };
 Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector<int32_t>& positions);
 
 // out = softmax(scale * q k^T + mask) v over packed sequences; see kernels/attention.h. The shape's offsets
 // must outlive the tape. q, k, v [tokens, heads * width] -> [tokens, n_heads * d_value]
+// `extra`: parameters of the scores. sinks [n_heads], one logit more per head whose weight is dropped; a
+// table [buckets, n_heads] whose row bucket[d + zero] is added where the query stands d keys after the key
+// (`bucket` covers every distance of the call).
+struct AttentionExtra {
+  Parameter* sinks = nullptr;
+  Parameter* table = nullptr;
+  std::vector<int32_t> bucket;
+  int64_t zero = 0;
+};
 Tensor attention(Tape& tape, const Tensor& q, const Tensor& k, const Tensor& v,
-                 const kernels::AttentionShape& shape);
+                 const kernels::AttentionShape& shape, const AttentionExtra& extra = {});
 
 // Which rows go to which experts: the kept edges of a routing, regrouped by expert (moe/dispatch.h makes it).
 struct Slots {
@@ -63,15 +87,16 @@ struct Slots {
 // The feed-forward network of every token by its experts, one op over all edges (dropless, ragged):
 //   h_s = act(x_t W_gate[e]^T) * (x_t W_up[e]^T);   y_t = sum over edges of gate * (h_s W_down[e]^T +
 //   b_down[e])
-// up [n_experts, parts * d_ff, d_model] (gate rows first; parts = 1: plain activation), down [n_experts,
-// d_model, d_ff]; gate [edges] f32 (empty: all 1); biases nullable, [n_experts, parts * d_ff], [n_experts,
-// d_model].
+// up [n_experts, parts * d_ff, d_model] (gate rows first; parts = 1: plain activation, or all rows of one
+// that takes several, kernels/expert_rows.h), down [n_experts, d_model, d_ff]; gate [edges] f32 (empty: all
+// 1); biases nullable, [n_experts, parts * d_ff], [n_experts, d_model].
 struct FeedForwardWeights {
   Parameter* up = nullptr;
   Parameter* down = nullptr;
   Parameter* up_bias = nullptr;
   Parameter* down_bias = nullptr;
   Activation activation = Activation::kSilu;
+  float limit = 0;  // kClampedSwiglu; 0: none
 };
 Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, const Tensor& gate,
                            const FeedForwardWeights& w);
@@ -105,13 +130,13 @@ enum class GateSum : uint8_t { kNone, kChosen, kKept };
 // kKept a dropped edge has gate 0.              p [tokens, n_experts] f32 -> f32 of the shape of edges.expert
 Tensor chosen_gates(Tape& tape, const Tensor& p, const Edges& edges, GateSum sum, float scale);
 
-// log_prob[t] = log softmax(scale * x W^T)[t, targets[t]], logsumexp[t]; targets < 0 give 0.     f32 [tokens]
-// each
+// log_prob[t] = log softmax(scale * (x W^T + b))[t, targets[t]], logsumexp[t]; targets < 0 give 0.     f32
+// [tokens] each
 struct LogProb {
   Tensor log_prob, logsumexp;
 };
 LogProb linear_log_prob(Tape& tape, const Tensor& x, Parameter& w, float scale,
-                        const std::vector<int32_t>& targets);
+                        const std::vector<int32_t>& targets, Parameter* b = nullptr);
 
 // A root: cross-entropy  -sum_t weight[t] * log_prob[t]  and  sum_t z_weight * weight[t] * logsumexp[t]^2,
 // whose gradient with respect to x and W is taken in the same pass (upstream is 1). Returns sums in double.
@@ -121,7 +146,7 @@ struct CrossEntropy {
 };
 CrossEntropy linear_cross_entropy(Tape& tape, const Tensor& x, Parameter& w, float scale,
                                   const std::vector<int32_t>& targets, const std::vector<float>& weights,
-                                  float z_weight);
+                                  float z_weight, Parameter* b = nullptr);
 
 // A root for tests: sum of x * g, whose gradient is g.
 double inner_product(Tape& tape, const Tensor& x, const Tensor& g);

@@ -4,25 +4,26 @@
 #include <cstdio>
 #include <fstream>
 
+#include "analysis/accounting.h"
 #include "base/progress.h"
+#include "models/families.h"
 
 namespace lyceum {
 namespace {
 
 struct Count {
-  double matrices = 0, tables = 0, f32 = 0;  // elements of each kind
+  double all = 0, by_muon = 0;  // parameters; those that Muon takes, which keeps one moment of them
 };
 
-Count count_parameters(const ModelConfig& c) {
-  const double d = static_cast<double>(c.d_model), vocab = static_cast<double>(c.vocab),
-               q = static_cast<double>(c.n_heads * c.head_width()),
-               kv = static_cast<double>(c.kv_heads() * c.head_width()), d_ff = static_cast<double>(c.d_ff),
-               experts = static_cast<double>(std::max<int64_t>(1, c.n_experts));
+// By the same rules as `lyceum flops`.
+Count count_parameters(ModelConfig c) {
+  find_family(c.family).fix(c);
+  const ModelSize size = model_size(write_model_config(c, "float32"), "model");
   Count n;
-  n.matrices = static_cast<double>(c.n_layers) * (2 * d * q + 2 * d * kv + experts * 3 * d * d_ff);
-  n.f32 = static_cast<double>(c.n_layers) * (2 * d + q + kv + (c.sparse() ? experts * d : 0)) + d;
-  n.matrices += vocab * d;
-  if (!c.tied) n.tables = vocab * d;
+  n.all = n.by_muon = static_cast<double>(size.total());
+  for (const char* part : {"embedding", "output", "embedding, tied with output", "norms", "router",
+                           "position embeddings", "attention biases", "FFN biases", "expert biases"})
+    n.by_muon -= static_cast<double>(size.part_total(part));
   return n;
 }
 
@@ -44,10 +45,9 @@ MemoryNeed memory_need(const TrainConfig& config) {
   const Count n = count_parameters(c);
   const bool half = config.precision() == DType::kBF16, muon = config.optimizer.name == "muon";
   MemoryNeed need;
-  need.parameters = n.matrices + n.tables + n.f32;
-  const double head = c.tied ? 0 : static_cast<double>(c.vocab * c.d_model);
-  const double by_muon = muon ? n.matrices - head : 0;
-  need.state = 16 * need.parameters - 4 * by_muon;  // weight + residual 4, gradient 4, moments 8 (muon 4)
+  need.parameters = n.all;
+  need.state =
+      16 * n.all - (muon ? 4 * n.by_muon : 0);  // weight + residual 4, gradient 4, moments 8 (muon 4)
 
   // Elements kept per token and layer: x, its norm, q k v twice (norm, rope), attention out and projection,
   // residual, norm, then for each slot gate and up, and the routing rows.

@@ -8,8 +8,7 @@ namespace lyceum {
 namespace {
 
 void collect(std::span<const Routing> routings, const BalanceLosses& balance, double share,
-             std::vector<LayerLoad>& layers) {
-  layers.resize(routings.size());
+             std::span<LayerLoad> layers) {
   size_t with_router = 0;  // balance terms exist for layers that have probabilities
   for (size_t l = 0; l < routings.size(); ++l) {
     const Routing& r = routings[l];
@@ -71,7 +70,7 @@ double LayerLoad::dropped() const {
 void step_gradient(const Model& model, const StepOptions& o, int64_t step, std::vector<Batch>& batches,
                    StepGradient& s, Taps* taps) {
   clear(s);
-  s.losses.begin_step();
+  s.losses.begin_step(), s.encoder_losses.begin_step();
   double weight = 0;
   for (const Batch& b : batches)
     for (float w : b.weights) weight += w;
@@ -94,11 +93,17 @@ void step_gradient(const Model& model, const StepOptions& o, int64_t step, std::
     BalanceLosses& balance = s.losses;
     model.forward(context, out, o.recompute);
     balance_losses(tape, out.routings, o.balance, share, balance);
+    balance_losses(tape, out.encoder_routings, o.balance, share, s.encoder_losses);
     const ops::CrossEntropy ce = model.cross_entropy(tape, out.hidden, b.targets, b.weights);
-    s.loss += ce.loss, s.balance += share * balance.balance, s.z += share * balance.z;
-    s.importance += share * balance.importance, s.load += share * balance.load;
-    collect(out.routings, balance, share, s.layers);
-    out.routings.clear(), out.hidden = Tensor();
+    s.loss += ce.loss, s.balance += share * (balance.balance + s.encoder_losses.balance);
+    s.z += share * (balance.z + s.encoder_losses.z);
+    s.importance += share * (balance.importance + s.encoder_losses.importance);
+    s.load += share * (balance.load + s.encoder_losses.load);
+    s.layers.resize(out.encoder_routings.size() + out.routings.size());  // the encoder's first
+    const std::span<LayerLoad> layers(s.layers);
+    collect(out.encoder_routings, s.encoder_losses, share, layers.first(out.encoder_routings.size()));
+    collect(out.routings, balance, share, layers.subspan(out.encoder_routings.size()));
+    out.routings.clear(), out.encoder_routings.clear(), out.hidden = Tensor();
     tape.backward();
   }
 }

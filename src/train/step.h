@@ -37,7 +37,7 @@ struct StepGradient {
   std::vector<LayerLoad> layers;
 
   Model::Output output;  // of the last micro-batch; kept for its memory, empty between steps
-  BalanceLosses losses;
+  BalanceLosses losses, encoder_losses;
 };
 
 // Adds the gradient of

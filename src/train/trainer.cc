@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "kernels/isa.h"
+#include "models/families.h"
 #include "models/weights.h"
 #include "runs/run_recorder.h"
 #include "train/resume.h"
+#include "train/span_corruption.h"
 
 namespace lyceum {
 namespace {
@@ -326,7 +328,14 @@ std::vector<LayerMetrics> layer_metrics(const StepGradient& gradient) {
 
 TrainResult train(const TrainConfig& config, TrainParts parts, const std::vector<TrainObserver*>& observers) {
   config.validate();
-  return Trainer(config, parts, observers).run();
+  ModelConfig model = config.model;
+  find_family(model.family).fix(model);
+  if (!model.encoder_decoder()) return Trainer(config, parts, observers).run();
+  CorruptedSource corrupted(parts.source, span_corruption_of(model),
+                            static_cast<uint64_t>(config.train.seed));
+  TrainParts with_sources{corrupted,   parts.held_out, parts.texts,
+                                parts.files, parts.clock,    parts.peak_flops};
+  return Trainer(config, with_sources, observers).run();
 }
 
 }  // namespace lyceum

@@ -59,6 +59,32 @@ static void mask_scores(float* s, int64_t begin, int64_t end, int64_t key, const
   }
 }
 
+// Where the lanes of a block of queries stand in the bias by distance: element at[l] - key of row[l]. `run`:
+// the lanes are consecutive queries of one head.
+struct LaneBias {
+  const float* row[kBlock];  // of the lane's head; null for an empty lane
+  int64_t at[kBlock], span;
+  bool run;
+};
+
+// s[j][lane] += bias / scale for keys key + [begin, end).
+static void add_bias(float* s, int64_t begin, int64_t end, int64_t key, const LaneBias& bias, float scale) {
+  const float by = 1.0f / scale;
+  for (int64_t j = begin; j < end; ++j) {
+    float* to = s + j * kBlock;
+    const int64_t low = bias.at[0] - (key + j);
+    if (bias.run && low >= 0 && low + kBlock <= bias.span) {
+      for (int64_t v = 0; v < kBlock; v += kLanes)
+        store(to + v, fma(load(bias.row[0] + low + v, Full{}), splat(by), load(to + v, Full{})), Full{});
+      continue;
+    }
+    for (int64_t l = 0; l < kBlock; ++l) {
+      const int64_t at = bias.at[l] - (key + j);
+      if (bias.row[l] && at >= 0 && at < bias.span) to[l] = __builtin_fmaf(bias.row[l][at], by, to[l]);
+    }
+  }
+}
+
 // Operand B of products with queries in lanes: to[words][32 lanes], lane l the row that starts at element
 // at[l], or zeros if at[l] < 0.
 static void pack_lanes(E* to, const ConstRows& r, const int64_t* at, int64_t d, int64_t dp) {

@@ -15,6 +15,7 @@ struct LaneBlock {
   float* weight;     // [kLanes][32], l by key index modulo kLanes
   float* reference;  // [32]
   float *first, *own;
+  LaneBias* bias;
   int64_t *q_at, *out_at, *lse_at;  // elements of each lane's rows, -1 for none
   int64_t begin, end;               // keys that any lane sees
   int64_t clear_from, clear_to;     // keys that all lanes see
@@ -46,6 +47,7 @@ struct ForwardScratch {
       lanes.reference = pieces.take<float>(kBlock);
       lanes.first = pieces.take<float>(kBlock);
       lanes.own = pieces.take<float>(kBlock);
+      lanes.bias = shape.bias ? pieces.take<LaneBias>(1) : nullptr;
       lanes.q_at = pieces.take<int64_t>(kBlock);
       lanes.out_at = pieces.take<int64_t>(kBlock);
       lanes.lse_at = pieces.take<int64_t>(kBlock);
@@ -63,6 +65,7 @@ static void fill_block(const AttentionCall& call, const AttentionPart& part, con
   const int64_t queries = part.q_end - part.q_begin, per_head = (queries + kBlock - 1) / kBlock;
   const bool many = queries >= kBlock;
   lanes.begin = place.nk, lanes.end = 0, lanes.clear_from = 0, lanes.clear_to = place.nk - 1;
+  if (s.bias) lanes.bias->span = s.bias_span, lanes.bias->run = many;
   __builtin_memset(lanes.weight, 0, static_cast<size_t>(kLanes * kBlock) * sizeof(float));
   int64_t h = many ? b / per_head : b * kBlock / queries;  // of the lane, and its query
   int64_t i = part.q_begin + (many ? b % per_head * kBlock : b * kBlock % queries);
@@ -77,6 +80,11 @@ static void fill_block(const AttentionCall& call, const AttentionPart& part, con
     lanes.first[l] = static_cast<float>(first), lanes.own[l] = static_cast<float>(own);
     lanes.reference[l] = real && s.sinks ? s.sinks[head] * kLog2E : kNone;
     lanes.weight[l] = real && s.sinks ? 1.0f : 0.0f;
+    if (s.bias) {
+      lanes.bias->row[l] = real ? s.bias + head * s.bias_span : nullptr;
+      lanes.bias->at[l] = s.bias_zero + i + place.shift;
+      lanes.bias->run = lanes.bias->run && real;
+    }
     if (!real) continue;
     lanes.begin = least(lanes.begin, first), lanes.end = most(lanes.end, own + 1);
     lanes.clear_from = most(lanes.clear_from, first), lanes.clear_to = least(lanes.clear_to, own);
@@ -173,6 +181,7 @@ static void forward(const AttentionCall& call, const AttentionPart& part, char* 
       if (from >= to) continue;
       product(to - from, kBlock, dp, scratch.k + from * dp, dp, lanes.q, kBlock, scratch.s + from * kBlock,
               kBlock, false);
+      if (lanes.bias) add_bias(scratch.s, from, to, key, *lanes.bias, shape.scale);
       if (key + from < lanes.clear_from || key + to - 1 > lanes.clear_to)
         mask_scores(scratch.s, from, to, key, lanes.first, lanes.own, lanes.clear_from, lanes.clear_to);
       for (int64_t v = 0; v < kBlock; v += kLanes)

@@ -44,6 +44,13 @@ struct GradientScratch {
 
 constexpr int kSides = kQueries / kBlock;
 
+// The bias by distance of one head, and its gradient. Query i and key j are at distance zero + i - j.
+struct HeadBias {
+  const float* row;  // null: none
+  float* d;          // null: not asked for
+  int64_t span, zero;
+};
+
 static int64_t gradient_bytes(const AttentionShape& shape, int64_t queries, int64_t keys) {
   return reinterpret_cast<intptr_t>(GradientScratch(shape, queries, keys, nullptr).end);
 }
@@ -106,8 +113,8 @@ static void pack_head(const AttentionCall& call, const AttentionPart& part, cons
 
 // kSlice rows of a piece from `begin` on, one block of queries: P and dS in both layouts. `side` is the
 // block's place among the kQueries.
-static void soften_gradient(const GradientScratch& g, int64_t begin, int64_t query, int64_t side,
-                            float scale) {
+static void soften_gradient(const GradientScratch& g, int64_t begin, int64_t query, int64_t side, float scale,
+                            bool keep) {
   const F c = splat(scale);
   F minus[kVectors], delta[kVectors];
 #pragma GCC unroll 4
@@ -126,6 +133,7 @@ static void soften_gradient(const GradientScratch& g, int64_t begin, int64_t que
       for (int v = 0; v < kVectors; ++v) {
         p[v] = power_of_two_of<kDegree>(fma(load(s + v * kLanes, Full{}), c, minus[v]));
         ds[i][v] = p[v] * (load(t + v * kLanes, Full{}) - delta[v]);
+        if (keep) store(g.t + (j - begin + i) * kBlock + v * kLanes, ds[i][v], Full{});
       }
       emit_row(p_rows, j + i, p);
       emit_row(ds_rows, j + i, ds[i]);
@@ -140,9 +148,28 @@ static void clear_rows(E* rows, int64_t begin, int64_t end, int64_t side) {
     __builtin_memset(rows + j * kQueries + side * kBlock, 0, kBlock * sizeof(E));
 }
 
+// Adds dS of kSlice keys and a block of queries, as soften_gradient left it in g.t, to the distances' sums.
+static void sum_bias(const GradientScratch& g, const Place& place, const HeadBias& bias, int64_t key,
+                     int64_t query) {
+  const int64_t lanes = least(kBlock, place.nq - query), keys = least(kSlice, place.nk - key);
+  for (int64_t j = 0; j < keys; ++j) {
+    const int64_t low = bias.zero + query - (key + j);
+    const float* from = g.t + j * kBlock;
+    if (lanes == kBlock && low >= 0 && low + kBlock <= bias.span) {
+      for (int64_t v = 0; v < kBlock; v += kLanes) {
+        float* to = bias.d + low + v;
+        store(to, load(to, Full{}) + load(from + v, Full{}), Full{});
+      }
+      continue;
+    }
+    for (int64_t l = 0; l < lanes; ++l)
+      if (low + l >= 0 && low + l < bias.span) bias.d[low + l] += from[l];
+  }
+}
+
 // The piece of keys from `key` on against kQueries queries from `query` on.
-static void gradient_block(const Place& place, const GradientScratch& g, int64_t key, int64_t query,
-                           float scale) {
+static void gradient_block(const Place& place, const GradientScratch& g, int64_t key, int64_t query, float scale,
+                           const HeadBias& bias) {
   const int64_t keys = round_up(least(kKeys, place.nk - key), 32);
   int64_t begin[kSides], end[kSides];  // rows of the piece that each block of 32 queries sees
   int64_t from = keys, to = 0;         // and those that any sees
@@ -166,15 +193,25 @@ static void gradient_block(const Place& place, const GradientScratch& g, int64_t
     clear_rows(g.p_rows, b, to, side), clear_rows(g.ds_rows, b, to, side);
     const int64_t last = least(block + kBlock, place.nq) - 1;
     const int64_t clear_from = place.first(last), clear_to = least(place.nk - 1, place.own(block));
+    LaneBias lanes;
+    if (bias.row) {
+      lanes.span = bias.span, lanes.run = block + kBlock <= place.nq;
+      for (int64_t l = 0; l < kBlock; ++l) {
+        lanes.row[l] = block + l < place.nq ? bias.row : nullptr;
+        lanes.at[l] = bias.zero + block + l;
+      }
+    }
     for (int64_t j = a; j < b;
          j += kSlice) {  // scores are used while they are still in the first-level cache
       product(kSlice, kBlock, g.dp, g.k + (key + j) * g.dp, g.dp, g.q_lanes + block * g.dp, kBlock, g.s,
               kBlock, false);
       product(kSlice, kBlock, g.vp, g.v + (key + j) * g.vp, g.vp, g.o_lanes + block * g.vp, kBlock, g.t,
               kBlock, false);
+      if (bias.row) add_bias(g.s, 0, kSlice, key + j, lanes, scale);
       if (key + j < clear_from || key + j + kSlice - 1 > clear_to)
         mask_scores(g.s, 0, kSlice, key + j, g.first + block, g.own + block, clear_from, clear_to);
-      soften_gradient(g, j, block, side, scale * kLog2E);
+      soften_gradient(g, j, block, side, scale * kLog2E, bias.d != nullptr);
+      if (bias.d) sum_bias(g, place, bias, key + j, block);
     }
     product(g.dp, kBlock, b - a, g.k_columns + key * g.dp + a, kKeys, g.ds + a * kBlock, kBlock,
             g.dq + block * g.dp, kBlock, true);
@@ -202,13 +239,19 @@ static void gradient(const AttentionCall& call, const AttentionPart& part, char*
   for (float& f : factor) f = s.scale;
   for (int64_t head = place.head; head < place.head + place.group; ++head) {
     pack_head(call, part, place, head, g);
+    HeadBias bias{nullptr, nullptr, s.bias_span, s.bias_zero + place.shift};
+    if (s.bias) bias.row = s.bias + head * s.bias_span;
+    if (call.dbias_of) {
+      bias.d = call.dbias_of + (part.sequence * s.n_heads + head) * s.bias_span;
+      __builtin_memset(bias.d, 0, static_cast<size_t>(s.bias_span) * sizeof(float));
+    }
     for (int64_t key = 0; key < place.nk; key += kKeys) {
       // Queries that see some of these keys.
       const int64_t begin = place.causal ? most(0, key - place.shift) / kQueries * kQueries : 0;
       const int64_t end =
           place.window > 0 ? least(place.nq, key + kKeys - 1 + place.window - place.shift) : place.nq;
       for (int64_t query = begin; query < end; query += kQueries)
-        gradient_block(place, g, key, query, s.scale);
+        gradient_block(place, g, key, query, s.scale, bias);
     }
     for (int64_t block = 0; block < place.nq; block += kBlock) {
       int64_t at[kBlock];

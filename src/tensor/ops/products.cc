@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "kernels/expert_rows.h"
 #include "kernels/head.h"
 #include "kernels/rowwise.h"
 #include "tensor/ops.h"
@@ -58,42 +59,6 @@ Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b, DType typ
   return y;
 }
 
-Tensor attention(Tape& tape, const Tensor& q, const Tensor& k, const Tensor& v,
-                 const kernels::AttentionShape& shape) {
-  check_shape(q, {-1, shape.n_heads * shape.d_head}, "attention: q");
-  check_shape(k, {-1, shape.n_kv_heads * shape.d_head}, "attention: k");
-  check_shape(v, {k.rows(), shape.n_kv_heads * shape.d_value}, "attention: v");
-  double pairs = 0;  // query-key pairs of the causal triangle
-  for (int64_t i = 0; i < shape.sequences; ++i) {
-    const double n = shape.q_offsets[i + 1] - shape.q_offsets[i],
-                 m = shape.k_offsets[i + 1] - shape.k_offsets[i];
-    pairs += shape.causal ? n * (m - (n - 1) / 2) : n * m;
-  }
-  const double flops = 2 * pairs * static_cast<double>(shape.n_heads * (shape.d_head + shape.d_value));
-  const Tape::Span span(tape, "attention", flops);
-  Tensor out({q.rows(), shape.n_heads * shape.d_value}, q.type());
-  Tensor logsumexp;
-  if (tape.recording()) logsumexp = Tensor({q.rows(), shape.n_heads}, DType::kF32);
-  kernels::attention(shape, q.as_rows(), k.as_rows(), v.as_rows(), out.as_rows(),
-                     logsumexp ? logsumexp.f32() : nullptr);
-  if (tape.recording())
-    tape.record(
-        "attention",
-        [&tape, q, k, v, out, logsumexp, shape] {
-          const Tensor dout = tape.take(out);
-          if (!dout) return;
-          Tensor dq(q.shape(), q.type()), dk(k.shape(), k.type()), dv(v.shape(), v.type());
-          kernels::attention_gradient(shape, q.as_rows(), k.as_rows(), v.as_rows(), out.as_rows(),
-                                      logsumexp.f32(), dout.as_rows(), dq.as_rows(), dk.as_rows(),
-                                      dv.as_rows(), nullptr);
-          tape.pass(q, dq);
-          tape.pass(k, dk);
-          tape.pass(v, dv);
-        },
-        2.5 * flops);
-  return out;
-}
-
 // Forward, for slot s = (token t, expert e, gate g):
 //   pre_s = x_t W_up[e]^T,  u_s = act(pre_gate) * pre_up,  h_s = g u_s,  y_t = sum_s h_s W_down[e]^T (+ g
 //   b_down[e])
@@ -103,11 +68,13 @@ Tensor attention(Tape& tape, const Tensor& q, const Tensor& k, const Tensor& v,
 // Kept: x, pre (both halves, activation dtype), gates. h is computed again from pre.
 Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, const Tensor& gate,
                            const FeedForwardWeights& w) {
-  const int64_t n_slots = slots.slots(), parts = w.up->layout.parts, d_ff = w.up->layout.n,
-                d_model = x.width();
+  const int64_t n_slots = slots.slots(), d_ff = w.down->layout.k, d_model = x.width();
+  const int64_t rows = w.up->layout.parts * w.up->layout.n, parts = rows / std::max<int64_t>(1, d_ff);
+  const bool composite = kernels::composite_parts(w.activation) > 0;
   check_shape(x, {slots.tokens, w.up->layout.k}, "routed_feed_forward");
   check(w.up->matrices == slots.n_experts && w.down->matrices == slots.n_experts &&
-            w.down->layout.n == d_model && w.down->layout.k == d_ff,
+            w.down->layout.n == d_model && parts * d_ff == rows &&
+            (composite ? parts == kernels::composite_parts(w.activation) : parts == w.up->layout.parts),
         "routed_feed_forward", "weights ", w.up->shape.text(), " and ", w.down->shape.text(), " for ",
         slots.n_experts, " experts and rows of ", d_model);
   const Groups groups{slots.n_experts, slots.group_first.i32()};
@@ -122,39 +89,41 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
   }
   const float* scale = gate ? slot_gate.f32() : nullptr;
   Tensor pre, hidden({n_slots, d_ff}, type), out({n_slots, d_model}, type), y({slots.tokens, d_model}, type);
-  if (tape.recording()) pre = Tensor({n_slots, parts * d_ff}, type);
-  kernels::activated_product(groups, x.as_rows(), slots.token.i32(), with_bias(*w.up, w.up_bias),
-                             w.activation, scale, pre ? pre.as_rows() : Rows{}, hidden.as_rows());
-  kernels::product(groups, hidden.as_rows(), nullptr, w.down->weights(), out.as_rows());
-  if (w.down_bias) {  // g b[e] added slot by slot
-    const std::vector<float> rows = out.to_floats();
-    for (int64_t e = 0; e < slots.n_experts; ++e)
-      for (int64_t s = groups.first[e]; s < groups.first[e + 1]; ++s)
-        for (int64_t i = 0; i < d_model; ++i) {
-          const float value = rows[static_cast<size_t>(s * d_model + i)] +
-                              (scale ? scale[s] : 1.0f) * w.down_bias->value.f32()[e * d_model + i];
-          if (type == DType::kF32) out.f32()[s * d_model + i] = value;
-          else out.as<bf16>()[s * d_model + i] = to_bf16(value);
-        }
+  if (tape.recording() || composite) pre = Tensor({n_slots, rows}, type);
+  if (composite) {
+    kernels::product(groups, x.as_rows(), slots.token.i32(), with_bias(*w.up, w.up_bias), pre.as_rows());
+    kernels::composite_activation(n_slots, d_ff, w.activation, w.limit, scale, pre.as_rows(),
+                                  hidden.as_rows());
+  } else {
+    kernels::activated_product(groups, x.as_rows(), slots.token.i32(), with_bias(*w.up, w.up_bias),
+                               w.activation, scale, pre ? pre.as_rows() : Rows{}, hidden.as_rows());
   }
+  kernels::product(groups, hidden.as_rows(), nullptr, w.down->weights(), out.as_rows());
+  if (w.down_bias) kernels::add_gated_bias(groups, d_model, w.down_bias->value.f32(), scale, out.as_rows());
   kernels::combine(slots.tokens, d_model, slots.edge_first.i32(), slots.edge_slot.i32(), out.as_rows(), {},
                    y.as_rows());
   if (!tape.recording()) return y;
 
   tape.record(
       "routed_feed_forward",
-      [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, parts, d_ff, d_model, type] {
+      [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, rows, parts, d_ff, d_model,
+       composite, type] {
         const Tensor dy = tape.take(y);
         if (!dy) return;
         const Groups groups{slots.n_experts, slots.group_first.i32()};
         const int32_t* token = slots.token.i32();
         const float* scale = gate ? slot_gate.f32() : nullptr;
-        Tensor du({n_slots, d_ff}, type), dpre({n_slots, parts * d_ff}, type), hidden({n_slots, d_ff}, type);
+        Tensor du({n_slots, d_ff}, type), dpre({n_slots, rows}, type), hidden({n_slots, d_ff}, type);
         Tensor dslot_gate;
         if (gate) dslot_gate = Tensor({n_slots}, DType::kF32);
         kernels::product_dgrad(groups, dy.as_rows(), token, w.down->weights(), du.as_rows());
-        kernels::activation_gradient(n_slots, d_ff, parts, w.activation, scale, pre.as_rows(), du.as_rows(),
-                                     dpre.as_rows(), hidden.as_rows(), gate ? dslot_gate.f32() : nullptr);
+        float* dscale = gate ? dslot_gate.f32() : nullptr;
+        if (composite)
+          kernels::composite_gradient(n_slots, d_ff, w.activation, w.limit, scale, pre.as_rows(),
+                                      du.as_rows(), dpre.as_rows(), hidden.as_rows(), dscale);
+        else
+          kernels::activation_gradient(n_slots, d_ff, parts, w.activation, scale, pre.as_rows(), du.as_rows(),
+                                       dpre.as_rows(), hidden.as_rows(), dscale);
         if (w.down->grad)
           kernels::product_wgrad(groups, dy.as_rows(), token, hidden.as_rows(), nullptr, w.down->layout,
                                  w.down->grad.f32(), w.down->layout.size());
@@ -162,18 +131,10 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
           kernels::product_wgrad(groups, dpre.as_rows(), nullptr, x.as_rows(), token, w.up->layout,
                                  w.up->grad.f32(), w.up->layout.size());
         if (w.up_bias && w.up_bias->grad)
-          kernels::bias_gradient(groups, dpre.as_rows(), parts * d_ff, w.up_bias->grad.f32());
-        if (w.down_bias) {  // db[e] += g dy_t,  dg_s += dy_t . b[e]
-          const std::vector<float> rows = dy.to_floats();
-          for (int64_t e = 0; e < slots.n_experts; ++e)
-            for (int64_t s = groups.first[e]; s < groups.first[e + 1]; ++s)
-              for (int64_t i = 0; i < d_model; ++i) {
-                const float d = rows[static_cast<size_t>(token[s] * d_model + i)];
-                if (w.down_bias->grad)
-                  w.down_bias->grad.f32()[e * d_model + i] += (scale ? scale[s] : 1.0f) * d;
-                if (gate) dslot_gate.f32()[s] += d * w.down_bias->value.f32()[e * d_model + i];
-              }
-        }
+          kernels::bias_gradient(groups, dpre.as_rows(), rows, w.up_bias->grad.f32());
+        if (w.down_bias)  // db[e] += g dy_t,  dg_s += dy_t . b[e]
+          kernels::gated_bias_gradient(groups, d_model, w.down_bias->value.f32(), scale, dy.as_rows(), token,
+                                       w.down_bias->grad ? w.down_bias->grad.f32() : nullptr, dscale);
         Tensor dx_slot({n_slots, d_model}, type);
         kernels::product_dgrad(groups, dpre.as_rows(), nullptr, w.up->weights(), dx_slot.as_rows());
         const Tape::Target dx = tape.accumulating(x);
@@ -206,7 +167,7 @@ Tensor feed_forward(Tape& tape, const Tensor& x, const FeedForwardWeights& w) {
 
 // dlogit = dlog_prob ([v = target] - p) + dlogsumexp p;  dx = scale dlogit W,  dW += scale dlogit^T x
 LogProb linear_log_prob(Tape& tape, const Tensor& x, Parameter& w, float scale,
-                        const std::vector<int32_t>& targets) {
+                        const std::vector<int32_t>& targets, Parameter* b) {
   const int64_t tokens = x.rows();
   check(static_cast<int64_t>(targets.size()) == tokens && x.width() == w.layout.k, "linear_log_prob", tokens,
         " rows, ", targets.size(), " targets");
@@ -215,20 +176,21 @@ LogProb linear_log_prob(Tape& tape, const Tensor& x, Parameter& w, float scale,
   const double flops = 2.0 * static_cast<double>(tokens) * static_cast<double>(w.layout.n * w.layout.k);
   const Tape::Span span(tape, "linear_log_prob", flops);
   LogProb out{Tensor({tokens}, DType::kF32), Tensor({tokens}, DType::kF32)};
-  kernels::linear_log_prob(tokens, x.as_rows(), w.weights(), scale, targets.data(), out.log_prob.f32(),
+  kernels::linear_log_prob(tokens, x.as_rows(), with_bias(w, b), scale, targets.data(), out.log_prob.f32(),
                            out.logsumexp.f32(), nullptr);
   if (tape.recording())
     tape.record(
         "linear_log_prob",
-        [&tape, x, &w, scale, &targets, out, tokens] {
+        [&tape, x, &w, b, scale, &targets, out, tokens] {
           Tensor dlog_prob = tape.take(out.log_prob);
           const Tensor dlogsumexp = tape.take(out.logsumexp);
           if (!dlog_prob && !dlogsumexp) return;
           if (!dlog_prob) dlog_prob = Tensor::zeros({tokens}, DType::kF32);
           Tensor dx(x.shape(), x.type());
           kernels::linear_log_prob_gradient(
-              tokens, x.as_rows(), w.weights(), scale, targets.data(), out.logsumexp.f32(), dlog_prob.f32(),
-              dlogsumexp ? dlogsumexp.f32() : nullptr, dx.as_rows(), w.grad ? w.grad.f32() : nullptr);
+              tokens, x.as_rows(), with_bias(w, b), scale, targets.data(), out.logsumexp.f32(),
+              dlog_prob.f32(), dlogsumexp ? dlogsumexp.f32() : nullptr, dx.as_rows(),
+              w.grad ? w.grad.f32() : nullptr, b && b->grad ? b->grad.f32() : nullptr);
           tape.pass(x, dx);
         },
         3 * flops);
@@ -237,7 +199,7 @@ LogProb linear_log_prob(Tape& tape, const Tensor& x, Parameter& w, float scale,
 
 CrossEntropy linear_cross_entropy(Tape& tape, const Tensor& x, Parameter& w, float scale,
                                   const std::vector<int32_t>& targets, const std::vector<float>& weights,
-                                  float z_weight) {
+                                  float z_weight, Parameter* b) {
   const int64_t tokens = x.rows();
   check(static_cast<int64_t>(targets.size()) == tokens && static_cast<int64_t>(weights.size()) == tokens &&
             x.width() == w.layout.k,
@@ -252,7 +214,7 @@ CrossEntropy linear_cross_entropy(Tape& tape, const Tensor& x, Parameter& w, flo
   out.log_prob = Tensor({tokens}, DType::kF32);
   const Tensor logsumexp({tokens}, DType::kF32);
   if (!tape.recording()) {
-    kernels::linear_log_prob(tokens, x.as_rows(), w.weights(), scale, targets.data(), out.log_prob.f32(),
+    kernels::linear_log_prob(tokens, x.as_rows(), with_bias(w, b), scale, targets.data(), out.log_prob.f32(),
                              logsumexp.f32(), nullptr);
   } else {
     Tensor dx(x.shape(), x.type());
@@ -261,9 +223,9 @@ CrossEntropy linear_cross_entropy(Tape& tape, const Tensor& x, Parameter& w, flo
       z = Tensor({tokens}, DType::kF32);
       for (int64_t t = 0; t < tokens; ++t) z.f32()[t] = z_weight * weights[static_cast<size_t>(t)];
     }
-    kernels::linear_cross_entropy(tokens, x.as_rows(), w.weights(), scale, targets.data(), weights.data(),
+    kernels::linear_cross_entropy(tokens, x.as_rows(), with_bias(w, b), scale, targets.data(), weights.data(),
                                   z ? z.f32() : nullptr, out.log_prob.f32(), logsumexp.f32(), dx.as_rows(),
-                                  w.grad ? w.grad.f32() : nullptr);
+                                  w.grad ? w.grad.f32() : nullptr, b && b->grad ? b->grad.f32() : nullptr);
     tape.record("linear_cross_entropy", [&tape, x, dx] { tape.pass(x, dx); });
   }
   for (int64_t t = 0; t < tokens; ++t) {

@@ -112,6 +112,23 @@ Tensor layer_norm(Tape& tape, const Tensor& x, Parameter* w, Parameter* b, float
   return y;
 }
 
+// dx = factor dy
+Tensor scaled(Tape& tape, const Tensor& x, float factor) {
+  const Tape::Span span(tape, "scaled");
+  const auto times = [factor](const Tensor& from) {
+    Tensor y(from.shape(), from.type());
+    std::memcpy(y.data(), from.data(), from.bytes());
+    kernels::scale(y.elements(), factor, y.data(), y.type());
+    return y;
+  };
+  const Tensor y = times(x);
+  if (tape.recording())
+    tape.record("scaled", [&tape, x, y, times] {
+      if (const Tensor dy = tape.take(y)) tape.pass(x, times(dy));
+    });
+  return y;
+}
+
 // da += dy, db += dy: handed on without a copy
 Tensor add(Tape& tape, const Tensor& a, const Tensor& b) {
   const Tape::Span span(tape, "add");
@@ -170,10 +187,11 @@ Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector
   check_shape(x, {static_cast<int64_t>(positions.size()), spec.n_heads * spec.d_head}, "rope");
   Tensor y(x.shape(), x.type());
   std::memcpy(y.data(), x.data(), x.bytes());
-  kernels::rope(x.rows(), spec.n_heads, spec.d_head, spec.rotary, spec.interleaved, positions.data(),
-                spec.inverse_frequency, spec.scale, +1, y.as_rows());
+  const auto turn = spec.coarse ? kernels::rope_bf16 : kernels::rope;
+  turn(x.rows(), spec.n_heads, spec.d_head, spec.rotary, spec.interleaved, positions.data(),
+       spec.inverse_frequency, spec.scale, +1, y.as_rows());
   if (tape.recording())
-    tape.record("rope", [&tape, x, y, spec, &positions] {
+    tape.record("rope", [&tape, x, y, spec, turn, &positions] {
       const Tensor dy = tape.take(y);
       if (!dy) return;
       Tensor dx = dy;
@@ -181,8 +199,8 @@ Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector
         dx = Tensor(x.shape(), x.type());
         std::memcpy(dx.data(), dy.data(), dy.bytes());
       }
-      kernels::rope(x.rows(), spec.n_heads, spec.d_head, spec.rotary, spec.interleaved, positions.data(),
-                    spec.inverse_frequency, spec.scale, -1, dx.as_rows());
+      turn(x.rows(), spec.n_heads, spec.d_head, spec.rotary, spec.interleaved, positions.data(),
+           spec.inverse_frequency, spec.scale, -1, dx.as_rows());
       tape.pass(x, dx);
     });
   return y;
