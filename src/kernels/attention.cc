@@ -25,8 +25,8 @@ void check_shape(const char* where, const AttentionShape& s) {
   check(s.d_head > 0 && s.d_value > 0, where, "wanted head widths above 0, found ", s.d_head, " and ",
         s.d_value);
   check(s.scale > 0, where, "wanted a scale above 0, found ", s.scale);
-  check(!s.bias || (s.bias_span > 0 && s.bias_zero >= 0 && s.bias_zero < s.bias_span), where,
-        "a bias of ", s.bias_span, " distances has no distance 0 at ", s.bias_zero);
+  check(!s.bias || (s.bias_span > 0 && s.bias_zero >= 0 && s.bias_zero < s.bias_span), where, "a bias of ",
+        s.bias_span, " distances has no distance 0 at ", s.bias_zero);
   check(s.window >= 0 && (s.causal || s.window == 0), where, "a window wants causal attention");
 }
 
@@ -164,8 +164,7 @@ void attention_gradient(const AttentionShape& shape, ConstRows q, ConstRows k, C
       for (int64_t h = 0; h < shape.n_heads; ++h)
         dsinks[h] += sinks[static_cast<size_t>(s * shape.n_heads + h)];
   for (int64_t s = 0; s < shape.sequences; ++s)
-    for (int64_t i = 0; i < of_sequence; ++i)
-      dbias[i] += biases[static_cast<size_t>(s * of_sequence + i)];
+    for (int64_t i = 0; i < of_sequence; ++i) dbias[i] += biases[static_cast<size_t>(s * of_sequence + i)];
 }
 
 }  // namespace lyceum::kernels

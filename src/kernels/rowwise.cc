@@ -130,8 +130,8 @@ void rope(int64_t rows, int64_t n_heads, int64_t d_head, int64_t rotary, bool in
 void rope_bf16(int64_t rows, int64_t n_heads, int64_t d_head, int64_t rotary, bool interleaved,
                const int32_t* positions, const float* inverse_frequency, float scale, int sign, Rows x) {
   check_type("rope", x.type);
-  check(rotary >= 0 && rotary % 2 == 0 && rotary <= d_head, "rope", "wanted an even number of rotary dims up to ",
-        d_head, ", found ", rotary);
+  check(rotary >= 0 && rotary % 2 == 0 && rotary <= d_head, "rope",
+        "wanted an even number of rotary dims up to ", d_head, ", found ", rotary);
   const auto rounded = [](float v) { return to_float(to_bf16(v)); };
   const int64_t half = rotary / 2;
   parallel_ranges(rows, rows_per_task(n_heads * d_head), [&](int64_t begin, int64_t end, int) {

@@ -18,7 +18,7 @@ struct Batch {
   std::vector<float> weights;      // [tokens] weight of each token's loss; empty when not training
   std::vector<int32_t> offsets;    // [sequences + 1] attention spans: 0 = offsets[0] < ... = tokens
 
-  std::vector<Batch> source;       // of a model with an encoder: none or one, as many sequences as this one
+  std::vector<Batch> source;  // of a model with an encoder: none or one, as many sequences as this one
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
   int64_t sequences() const { return offsets.empty() ? 0 : static_cast<int64_t>(offsets.size()) - 1; }

@@ -29,9 +29,9 @@ struct SequenceState {
     Tensor expert_places;        // i32 [n_experts] places taken, where capacity is counted by sequence
   };
   std::vector<Layer> layers;
-  int64_t length = 0;    // tokens seen so far
-  int32_t last_id = -1;  // the newest of them; -1: none
-  int64_t capacity = 0;  // most tokens it can hold
+  int64_t length = 0;      // tokens seen so far
+  int32_t last_id = -1;    // the newest of them; -1: none
+  int64_t capacity = 0;    // most tokens it can hold
   int64_t span_begin = 0;  // first token that the next one sees
 };
 

@@ -13,7 +13,7 @@ Tensor last_row(const Tensor& x) {
 }
 
 // Swaps what stands before the first row of a batch for what will stand before the next one's.
-Tensor before(Context& c, Tensor SequenceState::Layer::* kept, int64_t layer, const Tensor& rows) {
+Tensor before(Context& c, Tensor SequenceState::Layer::*kept, int64_t layer, const Tensor& rows) {
   if (!c.state || rows.rows() == 0) return {};
   Tensor& slot = c.state->layers[static_cast<size_t>(layer)].*kept;
   const Tensor found = slot;

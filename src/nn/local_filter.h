@@ -1,5 +1,5 @@
-// Localised filtering (Yuan 2.0, arXiv:2311.15786): two causal convolutions over two rows each, a residual and
-// a norm, before queries and keys are taken.
+// Localised filtering (Yuan 2.0, arXiv:2311.15786): two causal convolutions over two rows each, a residual
+// and a norm, before queries and keys are taken.
 //   c1[t] = A1 h[t-1] + B1 h[t] + b1,  h[-1] = 0;      c2[t] = A2 c1[t-1] + B2 c1[t] + b2,  c1[-1] = 0
 //   filtered[t] = RMSNorm(c2[t] + h[t]), epsilon 1e-6
 // A sequence that goes on keeps its last h and its last c1.

@@ -23,8 +23,9 @@ int32_t RelativeBias::bucket(int64_t distance) const {
   }
   const int64_t exact = buckets / 2;
   if (n < exact) return static_cast<int32_t>(first + n);
-  const float ratio = std::log(static_cast<float>(n) / static_cast<float>(exact)) /  // f32, as published
-                      static_cast<float>(std::log(static_cast<double>(max_distance_) / static_cast<double>(exact)));
+  const float ratio =
+      std::log(static_cast<float>(n) / static_cast<float>(exact)) /  // f32, as published
+      static_cast<float>(std::log(static_cast<double>(max_distance_) / static_cast<double>(exact)));
   const int64_t far = exact + static_cast<int64_t>(ratio * static_cast<float>(buckets - exact));
   return static_cast<int32_t>(first + std::min(far, buckets - 1));
 }

@@ -1,7 +1,8 @@
 // T5's relative positions (Raffel et al. 2020, arXiv:1910.10683): a learned number per head and bucket of
 // distance is added to the scores. One table serves all blocks of a stack.
-//   distance n = query - key; causal: keys ahead have none. Both directions: half of the buckets for keys ahead.
-//   the first half of the buckets holds single distances, the rest grow with the logarithm up to max_distance
+//   distance n = query - key; causal: keys ahead have none. Both directions: half of the buckets for keys
+//   ahead. the first half of the buckets holds single distances, the rest grow with the logarithm up to
+//   max_distance
 #pragma once
 
 #include "nn/context.h"

@@ -19,8 +19,8 @@ struct RopeOptions {
   double beta_fast = 32, beta_slow = 1;                        // yarn: turns at the ends of the ramp
   bool truncate = true;                                        // yarn: the ramp's ends in whole dims
   double mscale = 0, mscale_all = 0;                           // yarn: of cos and sin; 0: as in the paper
-  // Precision of the table: frequencies rounded to bf16 (what Yuan's training did), or frequencies, positions,
-  // angles, cosines and sines (what its published Hugging Face file does).
+  // Precision of the table: frequencies rounded to bf16 (what Yuan's training did), or frequencies,
+  // positions, angles, cosines and sines (what its published Hugging Face file does).
   bool bf16_frequencies = false, coarse = false;
   double attention_factor = 0;  // yarn: of cos and sin, given outright; 0: from the above
 };

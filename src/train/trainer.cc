@@ -333,8 +333,7 @@ TrainResult train(const TrainConfig& config, TrainParts parts, const std::vector
   if (!model.encoder_decoder()) return Trainer(config, parts, observers).run();
   CorruptedSource corrupted(parts.source, span_corruption_of(model),
                             static_cast<uint64_t>(config.train.seed));
-  TrainParts with_sources{corrupted,   parts.held_out, parts.texts,
-                                parts.files, parts.clock,    parts.peak_flops};
+  TrainParts with_sources{corrupted, parts.held_out, parts.texts, parts.files, parts.clock, parts.peak_flops};
   return Trainer(config, with_sources, observers).run();
 }
 

@@ -168,8 +168,8 @@ static void sum_bias(const GradientScratch& g, const Place& place, const HeadBia
 }
 
 // The piece of keys from `key` on against kQueries queries from `query` on.
-static void gradient_block(const Place& place, const GradientScratch& g, int64_t key, int64_t query, float scale,
-                           const HeadBias& bias) {
+static void gradient_block(const Place& place, const GradientScratch& g, int64_t key, int64_t query,
+                           float scale, const HeadBias& bias) {
   const int64_t keys = round_up(least(kKeys, place.nk - key), 32);
   int64_t begin[kSides], end[kSides];  // rows of the piece that each block of 32 queries sees
   int64_t from = keys, to = 0;         // and those that any sees

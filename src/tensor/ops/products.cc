@@ -106,8 +106,7 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
 
   tape.record(
       "routed_feed_forward",
-      [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, rows, parts, d_ff, d_model,
-       composite, type] {
+      [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, rows, parts, d_ff, d_model, composite, type] {
         const Tensor dy = tape.take(y);
         if (!dy) return;
         const Groups groups{slots.n_experts, slots.group_first.i32()};
