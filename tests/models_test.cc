@@ -95,7 +95,8 @@ class Checkpoint : public ::testing::Test {
 };
 
 TEST_F(Checkpoint, ReadsBackBitForBit) {
-  for (const std::string& family : family_names())
+  // Families whose form needs no keys of its own; the goldens hold the others to their files.
+  for (const char* family : {"olmoe", "mixtral", "qwen3_moe", "llama", "olmo", "olmo2", "gpt_neox"})
     for (const bool tied : {false, true}) {
       ModelConfig c = read_model_config(kConfig, "config.json");
       c.family = family, c.tied = tied, c.qk_norm = AttentionOptions::QkNorm::kNone;
