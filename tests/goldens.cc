@@ -330,6 +330,37 @@ void check_other_config(Case& c, const Batch& batch, const std::vector<float>& l
   if (logits_of(model, batch, c.phase) != logits) c.complain("config.v4.json gives other logits");
 }
 
+// Other readings of the same checkpoint that the reference computed too.
+void check_variants(Case& c, const ModelConfig& config, const Batch& batch) {
+  struct Variant {
+    const char* name;
+    void (*change)(ModelConfig& m);
+  };
+  const auto after_query = [](ModelConfig& m) { m.norm_before_query = false; };
+  const Variant variants[] = {
+      {"logits.rope_fp32", [](ModelConfig& m) { m.rope.coarse = false; }},
+      {"logits.rope_fp32_base_40890", [](ModelConfig& m) { m.rope.coarse = false, m.rope.theta = 40890; }},
+      {"logits.rope_bf16_frequencies",
+       [](ModelConfig& m) { m.rope.coarse = false, m.rope.bf16_frequencies = true; }},
+      {"logits.restarted_positions", [](ModelConfig&) {}},
+      {"logits.final_norm_after_query", after_query},
+      {"logits.authors", [](ModelConfig&) {}},
+      {"logits.authors_after_query", after_query}};
+  for (const Variant& v : variants) {
+    if (!c.expect.find(v.name)) continue;
+    ModelConfig other = config;
+    v.change(other);
+    Model model(other, DType::kF32);
+    load_weights(model, TensorFiles(c.folder));
+    Batch b = batch;
+    if (std::strstr(v.name, "restarted")) {
+      const std::vector<double> places = doubles(c.expect.at("restarted_position_ids"));
+      b.positions.assign(places.begin(), places.end());
+    }
+    c.near(v.name, logits_of(model, b, c.phase), doubles(c.expect.at(v.name)), kForward);
+  }
+}
+
 // What we write must read back as the same configuration.
 void check_config_round_trip(Case& c, const ModelConfig& config) {
   const ModelConfig again = read_model_config(write_model_config(config, "float32"), "written config.json");
@@ -350,6 +381,7 @@ void run_case(Case& c) {
   check_forward(c, model, batch);
   check_other_config(c, batch, logits_of(model, batch, c.phase));
   check_config_round_trip(c, config);
+  check_variants(c, config, batch);
   check_greedy_dropless(c, config, model);
   check_gradients(c, model, batch, false);
   check_gradients(c, model, batch, true);

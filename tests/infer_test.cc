@@ -26,33 +26,59 @@ std::vector<int32_t> some_ids(int64_t n, uint64_t seed) {
   return ids;
 }
 
-std::vector<float> full_logits(const Model& model, const std::vector<int32_t>& ids) {
+std::vector<float> full_logits(const Model& model, const std::vector<int32_t>& ids, int32_t domain = 0) {
   Batch b;
   b.ids = ids;
   for (size_t i = 0; i < ids.size(); ++i) b.positions.push_back(static_cast<int32_t>(i));
-  b.domains.assign(ids.size(), 0);
+  b.domains.assign(ids.size(), domain);
   b.offsets = {0, static_cast<int32_t>(ids.size())};
   Tape tape(false);
   Context c{tape, b};
   return model.logits(tape, model.forward(c).hidden).to_floats();
 }
 
-TEST(Generate, ReadingInPiecesGivesTheLogitsOfAFullPass) {
-  for (const char* family : {"olmoe", "llama", "olmo"}) {
-    Model model(tiny(family), DType::kF32);
-    model.initialise(RandomKey(1));
-    const std::vector<int32_t> ids = some_ids(23, 2);
-    const std::vector<float> wanted = full_logits(model, ids);
-    TextSequence sequence(model, 23);
-    size_t done = 0;
-    for (const size_t piece : {7u, 1u, 1u, 5u, 1u, 8u}) {
-      const std::span<const float> found = sequence.read({ids.data() + done, piece});
-      done += piece;
-      for (size_t v = 0; v < 50; ++v)
-        ASSERT_NEAR(found[v], wanted[(done - 1) * 50 + v], 1e-4) << family << " after " << done;
-    }
-    EXPECT_THROW(sequence.read({ids.data(), 1}), Error);  // full
+// Oracle: one pass over all ids.
+void read_in_pieces(const ModelConfig& config, const std::vector<int32_t>& ids, int32_t domain = -1) {
+  Model model(config, DType::kF32);
+  model.initialise(RandomKey(1));
+  const std::vector<float> wanted = full_logits(model, ids, std::max(0, domain));
+  TextSequence sequence(model, 23, 0, domain);
+  size_t done = 0;
+  for (const size_t piece : {7u, 1u, 1u, 5u, 1u, 8u}) {
+    const std::span<const float> found = sequence.read({ids.data() + done, piece});
+    done += piece;
+    for (size_t v = 0; v < 50; ++v)
+      ASSERT_NEAR(found[v], wanted[(done - 1) * 50 + v], 1e-4) << config.family << " after " << done;
   }
+  EXPECT_THROW(sequence.read({ids.data(), 1}), Error);  // full
+}
+
+TEST(Generate, ReadingInPiecesGivesTheLogitsOfAFullPass) {
+  for (const char* family : {"olmoe", "llama", "olmo"}) read_in_pieces(tiny(family), some_ids(23, 2));
+}
+
+TEST(Generate, AStateKeepsWhatLocalFiltersMasksAndHashesSeeOfTheTextBefore) {
+  std::vector<int32_t> ids = some_ids(23, 2);
+  ids[6] = ids[11] = 7;
+  ModelConfig yuan = tiny("yuan");
+  yuan.n_experts = 4, yuan.top_k = 2, yuan.eos = 7;
+  for (const bool masked : {false, true}) {
+    yuan.mask_by_document = masked;
+    read_in_pieces(yuan, ids);
+  }
+  ModelConfig bigram = tiny();
+  bigram.router = "hash", bigram.routing.hash = "bigram", bigram.top_k = 1;
+  read_in_pieces(bigram, ids);
+}
+
+TEST(Generate, ATextHasADomainWhereExpertsAreChosenByDomain) {
+  ModelConfig config = tiny("pangu_sigma");
+  config.n_experts = 4, config.top_k = 1, config.routing.n_domains = 2, config.max_positions = 23;
+  for (const int32_t domain : {0, 1}) read_in_pieces(config, some_ids(23, 2), domain);
+  const Model model(config, DType::kF32), other(tiny(), DType::kF32);
+  EXPECT_THROW(TextSequence(model, 23), Error);
+  EXPECT_THROW(TextSequence(model, 23, 0, 2), Error);
+  EXPECT_THROW(TextSequence(other, 23, 0, 0), Error);
 }
 
 TEST(Generate, StopsAtStopIdsLimitsAndTheSink) {

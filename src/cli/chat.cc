@@ -54,7 +54,8 @@ class Conversation {
 
  private:
   void forget() {
-    sequence_ = std::make_unique<TextSequence>(*folder_.model, room(), folder_.vocab());
+    sequence_ =
+        std::make_unique<TextSequence>(*folder_.model, room(), folder_.vocab(), options_.generate.domain);
     history_.clear();
   }
 

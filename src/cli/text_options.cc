@@ -34,6 +34,9 @@ void add_text_options(CLI::App& app, TextOptions& o) {
   app.add_option("--repeat-last-n", s.repetition_window, "how many ids count as recent")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--domain", o.generate.domain,
+                 "number of the text's domain, for a model whose experts are chosen by domain")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("-s,--seed", s.seed, "of the random choice")->capture_default_str();
   app.add_option("--dtype", o.dtype, "bf16 or f32")->capture_default_str();
   app.add_flag("--ignore-eos", o.ignore_eos, "go on after the end of the text");

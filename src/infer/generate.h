@@ -13,8 +13,9 @@ namespace lyceum {
 class TextSequence {
  public:
   // `capacity`: most tokens, prompt and continuation together. `vocab`: ids that may be chosen (the output
-  // matrix may have padding rows beyond them); 0: all.
-  TextSequence(const Model& model, int64_t capacity, int64_t vocab = 0);
+  // matrix may have padding rows beyond them); 0: all. `domain`: of the text, for a model whose experts are
+  // chosen by domain and id; throws kInvalidArgument if such a model gets none, or another model one.
+  TextSequence(const Model& model, int64_t capacity, int64_t vocab = 0, int32_t domain = -1);
 
   // Reads ids and returns the logits after the last one; valid until the next call. f32 [vocab]
   std::span<const float> read(std::span<const int32_t> ids);
@@ -24,12 +25,14 @@ class TextSequence {
  private:
   const Model& model_;
   int64_t vocab_;
+  int32_t domain_;
   SequenceState state_;
   std::vector<float> logits_;
 };
 
 struct GenerateOptions {
   int64_t max_tokens = 256;
+  int32_t domain = -1;  // of the text; -1: none
   SamplingOptions sampling;
   std::vector<int32_t> stop_ids;  // end of text; not part of the result
 };

@@ -72,10 +72,12 @@ void ModelConfig::fields(Fields& f) {
   own("logit_scale", logit_scale, "factor of the logits", above(0));
   own("head_bias", head_bias, "bias of the output matrix");
   own("activation_limit", activation_limit, "clamp of gate and up; 0: none", at_least(0));
+  own("n_domains", routing.n_domains,
+      "domains of the text, each with its share of the experts; 0: those of the data", at_least(0));
   own("mask_by_document", mask_by_document, "no token sees past the last end of a document");
   own("shared_qk", shared_qk, "one projection for queries and keys, and no local filter");
   own("norm_before_query", norm_before_query, "the final norm stands before the query layer");
-  own("n_encoder_layers", n_encoder_layers, "blocks of the encoder", at_least(1));
+  own("n_encoder_layers", n_encoder_layers, "blocks of the encoder", at_least(0));
   own("encoder_moe_first", encoder_moe_first, "first block of the encoder with experts", at_least(0));
   own("encoder_moe_every", encoder_moe_every, "from there on every so manieth", at_least(1));
   own("buckets", buckets, "of relative positions", at_least(4));

@@ -109,6 +109,7 @@ void Model::forward(Context& c, Output& out, bool recompute) const {
     if (last > 0) c.state->span_begin = c.state->length + last;
     if (b.ids.back() == config_.eod) c.state->span_begin = c.state->length + b.tokens();
   }
+  if (b.tokens() > 0) c.state->last_id = b.ids.back();
   c.state->length += b.tokens();
   if (b.tokens() > 0) c.state->last_id = b.ids.back();
 }

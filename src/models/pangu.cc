@@ -1,14 +1,13 @@
 // PanGu-alpha (Zeng et al. 2021, arXiv:2104.12369) and PanGu-Sigma (Ren et al. 2023, arXiv:2303.10845).
-//   x = word[id] + position[t];  x = x + attention(LN1 x);  x = x + W_2 g(W_1 LN2 x),  g(u) = u sigmoid(1.702
-//   u)
+//   x = word[id] + position[t];  x = x + attention(LN1 x);  x = x + W_2 g(W_1 LN2 x)
+//   g(u) = u sigmoid(1.702 u)
 // The last block is the query layer: its attention asks with a learned row of the position. The final norm
-// stands before it, or after it where the program ran as a pipeline: final_norm in config.json is a key of
-// ours
-// ("before_query", "after_query"). PanGu-Sigma has random routed experts in its top blocks: which expert
-// serves a token is looked up by domain and id (moe/routers/random_routed.cc). No Hugging Face class exists.
-// Files have the names of the authors' program, [in, out] for all matrices but those of queries, keys and
-// values; experts stacked [n_experts, in, out] with biases [n_experts, out]; tables route_table.<block>
-// [n_domains, vocab].
+// stands before it, or after it where the program ran as a pipeline; no file says which, so final_norm in
+// config.json ("before_query", "after_query") is a key of ours. PanGu-Sigma has random routed experts in its
+// top blocks: which expert serves a token is looked up by domain and id (moe/routers/random_routed.cc).
+// No Hugging Face class exists. Files have the names of the authors' program, matrices [in, out] but those of
+// queries, keys and values, which are [out, in]; experts stacked, [n_experts, in, out] with biases
+// [n_experts, out]; tables route_table.<block> [n_domains, vocab] of integers.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -80,8 +79,8 @@ void write_sigma(const ModelConfig& c, nlohmann::ordered_json& json) {
   write(c, json);
   for (int64_t i = 0; i < c.n_layers; ++i)
     if (c.sparse_layer(i)) json["sparse_layers"].push_back(i);
-  const int64_t size = c.n_experts / std::max<int64_t>(1, c.routing.n_domains);
-  for (int64_t d = 0; d < c.routing.n_domains; ++d) {
+  const int64_t domains = std::max<int64_t>(1, c.routing.n_domains), size = c.n_experts / domains;
+  for (int64_t d = 0; d < domains; ++d) {
     nlohmann::ordered_json experts;
     for (int64_t e = d * size; e < (d + 1) * size; ++e) experts.push_back(e);
     json["domain_experts"].push_back(experts);
@@ -147,7 +146,7 @@ extern const Family kPanguAlpha, kPanguSigma;
 const Family kPanguAlpha = {"pangu_alpha", "PanguAlpha", false, {"norm_before_query"},
                             kTensors,      fix,          read,  write};
 const Family kPanguSigma = {
-    "pangu_sigma", "PanguSigma", true,       {"norm_before_query", "moe_first", "dense_layers"},
+    "pangu_sigma", "PanguSigma", true,       {"norm_before_query", "moe_first", "dense_layers", "n_domains"},
     kTensors,      fix_sigma,    read_sigma, write_sigma};
 
 }  // namespace lyceum

@@ -16,6 +16,7 @@ namespace {
 
 void fix(ModelConfig& c) {
   c.filtered = true;
+  if (c.eod < 0) c.eod = c.eos;
   if (!c.sparse()) return;
   c.router = "attention";
   c.renormalise = true;

@@ -5,6 +5,8 @@
 // <prefix>.route_table [n_domains, vocab] i32 (id_table.h).
 // The route depends on the input id alone, so it is known before the forward pass; there is no balance loss.
 // A token without a domain cannot be routed.
+#include <algorithm>
+
 #include "moe/routers/id_table.h"
 
 namespace lyceum {
@@ -13,7 +15,8 @@ namespace {
 class RandomRouted : public Router {
  public:
   RandomRouted(const RouterOptions& o, const std::string& prefix, ParameterList& parameters)
-      : options_(o), table_(o, o.n_domains, prefix, parameters) {
+      : options_(o), table_(o, std::max<int64_t>(1, o.n_domains), prefix, parameters) {
+    options_.n_domains = std::max<int64_t>(1, o.n_domains);
     check(o.top_k == 1, "router", "random_routed gives each token one expert: top_k must be 1, found ",
           o.top_k);
   }
