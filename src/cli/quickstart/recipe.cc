@@ -112,8 +112,9 @@ TrainConfig write_recipe(const Options& o, const PreparedData& data) {
     if (flops / flops_per_token(s, vocab) >= kTokensPerParameter * active_parameters(s, vocab)) chosen = s;
   write_file(path, recipe_text(o, data, chosen));
   write_file(stamp_path, stamp);
-  TrainConfig config = read_recipe(path, minutes);
-  refuse_what_cannot_fit(config);
+  TrainConfig config = read_recipe(path, minutes), with_vocabulary = config;
+  with_vocabulary.model.vocab = vocab;  // which the recipe leaves to the tokenizer
+  refuse_what_cannot_fit(with_vocabulary);
   return config;
 }
 
