@@ -64,7 +64,7 @@ template <class T>
 Tensor Tensor::of(Shape shape, DType type, const T* values) {
   Tensor t(shape, type);
   ensure(sizeof(T) == dtype_size(type), "tensor", "element size");
-  std::memcpy(t.data(), values, t.bytes());
+  if (t.bytes() > 0) std::memcpy(t.data(), values, t.bytes());
   return t;
 }
 template Tensor Tensor::of(Shape, DType, const float*);

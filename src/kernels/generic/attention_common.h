@@ -19,7 +19,8 @@ struct Pieces {
   template <class T>
   T* take(int64_t n) {
     T* p = reinterpret_cast<T*>(at);
-    at += round_up(n * static_cast<int64_t>(sizeof(T)), 64);
+    const int64_t bytes = round_up(n * static_cast<int64_t>(sizeof(T)), 64);
+    at = reinterpret_cast<char*>(reinterpret_cast<uintptr_t>(at) + static_cast<uintptr_t>(bytes));
     return p;
   }
 };
