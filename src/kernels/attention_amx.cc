@@ -11,7 +11,11 @@ constexpr int64_t kBlock = 32, kKeys = 128, kQueries = 64;  // see generic/atten
 #include "kernels/generic/simd_avx512.h"
 // clang-format: the order matters
 #include "kernels/generic/maths.h"
+#ifdef LYCEUM_EMULATED_ISA
+#include "kernels/generic/tiles_emulated.h"
+#else
 #include "kernels/generic/tiles_amx.h"
+#endif
 // clang-format: the order matters
 #include "kernels/generic/attention_tiles.h"
 // clang-format: the order matters

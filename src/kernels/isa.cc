@@ -50,6 +50,11 @@ CpuInfo detect() {
   unsigned b7 = 0, c7 = 0, d7 = 0;
   if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return info;
   info.avx2 = ymm && fma && f16c && (b7 & (1u << 5));
+#ifdef LYCEUM_EMULATED_ISA  // a copy of the kernels for tests: what AVX2 cannot do is emulated with it
+  info.name = "AVX-512 and AMX emulated on " + info.name;
+  info.avx512 = info.avx512_bf16 = info.amx_bf16 = info.avx2;
+  return info;
+#endif
   const unsigned f_dq_bw_vl = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
   info.avx512 = info.avx2 && zmm && (b7 & f_dq_bw_vl) == f_dq_bw_vl;
   info.avx512_vnni = info.avx512 && (c7 & (1u << 11));

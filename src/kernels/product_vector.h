@@ -161,10 +161,10 @@ static void vector_peak(int64_t turns) {
 #pragma GCC unroll 12
       for (int i = 0; i < 12; ++i) {
         sum[i] = T::multiply_add(x, y, sum[i]);
-        __asm__ volatile("" : "+v"(sum[i]));
+        __asm__ volatile("" : "+" LYCEUM_REGISTER(sum[i]));
       }
   }
-  __asm__ volatile("" ::"v"(sum[0]));
+  __asm__ volatile("" ::LYCEUM_REGISTER(sum[0]));
 }
 template <class T>
 constexpr double kVectorPeakFlops = 8 * 12 * T::kLanes * (T::kPairs ? 4 : 2);

@@ -4,10 +4,20 @@
 #include "kernels/product_pack_avx512.h"
 #include "kernels/product_pack_plain.h"
 #include "kernels/product_tiles.h"
+#ifdef LYCEUM_EMULATED_ISA
+#include "kernels/product_tiles_emulated.h"
+#endif
 
 namespace lyceum::kernels {
 namespace {
 
+#ifdef LYCEUM_EMULATED_ISA  // what is tested then is everything around the tiles
+struct AmxTiles : EmulatedTiles {
+  LYCEUM_INLINE void transpose(const TransposePiece& p) { transpose_piece_avx512(p); }
+};
+void configure_tiles() {}
+void release_tiles() {}
+#else
 // GCC's intrinsics want literal tile numbers, hence the instructions themselves.
 struct AmxTiles {
   template <int kTarget>
@@ -46,6 +56,7 @@ void configure_tiles() {
   __asm__ volatile("ldtilecfg %0" ::"m"(config) : "memory");
 }
 void release_tiles() { _tile_release(); }
+#endif
 
 }  // namespace
 

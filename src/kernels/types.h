@@ -6,9 +6,16 @@
 #include <cstdint>
 #include <cstring>
 
+// Where the compiler is to take a vector to be; emulated registers (tests/emulated) are memory.
+#ifdef LYCEUM_EMULATED_ISA
+#define LYCEUM_REGISTER "m"
+#else
+#define LYCEUM_REGISTER "v"
+#endif
+
 // clang 16 crashes when it sees that a value used as 32 bf16 is a broadcast; gcc needs to see it.
 #ifdef __clang__
-#define LYCEUM_OPAQUE(x) __asm__("" : "+v"(x))
+#define LYCEUM_OPAQUE(x) __asm__("" : "+" LYCEUM_REGISTER(x))
 #else
 #define LYCEUM_OPAQUE(x) (void)0
 #endif
