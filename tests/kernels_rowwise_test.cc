@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <functional>
 #include <numeric>
 #include <vector>
@@ -97,6 +98,11 @@ class Levels : public ::testing::Test {
  protected:
   Isa before_ = isa_level();
   void TearDown() override { set_isa_level(before_), set_thread_count(2); }
+  static void SetUpTestSuite() {  // ./test shows it beside its counts
+    std::printf("levels of kernels:");
+    for (Isa isa : runnable_isas()) std::printf(" %s", isa_name(isa));
+    std::printf("\n");
+  }
   // f(level name) under every level that runs here.
   void each_level(const std::function<void(const std::string&)>& f) {
     for (Isa isa : runnable_isas()) {
