@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <ctime>
+#include <thread>
 
 #include "base/threads.h"
 #include "kernels/product_blocks.h"
@@ -24,14 +25,21 @@ const ProductTable* table_for(bool f32_operands) {
   return product_table(type, type);
 }
 
+// The rates of `threads` threads that run at the same time, added up. Each waits until all have begun, or a
+// thread that sleeps would be measured waking up.
 double sample(const ProductTable& table, int threads, int64_t turns) {
-  const double begin = seconds(threads == 1);
+  std::atomic<int> begun{0};
+  std::atomic<double> rate{0};
   parallel_for(threads, [&](int64_t, int) {
     table.begin();
+    begun.fetch_add(1);
+    while (begun.load() < threads) std::this_thread::yield();
+    const double begin = seconds(threads == 1);
     table.peak(turns);
+    rate.fetch_add(table.peak_flops * static_cast<double>(turns) / (seconds(threads == 1) - begin));
     table.end();
   });
-  return table.peak_flops * static_cast<double>(turns) * threads / (seconds(threads == 1) - begin);
+  return rate.load();
 }
 
 int64_t turns_for(const ProductTable& table, double time) {

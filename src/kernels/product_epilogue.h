@@ -88,14 +88,6 @@ LYCEUM_INLINE void activate_rows(const Sweep& s, const Sums& sums, int64_t row, 
     }
 }
 
-// a0 b0 a1 b1 .. a7 b7 and a8 b8 .. a15 b15.
-LYCEUM_INLINE V interleave_low(V a, V b) {
-  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-LYCEUM_INLINE V interleave_high(V a, V b) {
-  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-
 // Rows r and r + 1 of one full panel whose inputs stand in pairs.
 LYCEUM_INLINE void add_pairs(const Sweep& s, const Sums& sums, int64_t row, int64_t r, int p) {
   float* dw = s.dw[p] + (row + r) * 16;
@@ -174,8 +166,7 @@ LYCEUM_INLINE void exponential_rows(const Sweep& s, const Sums& sums, int64_t ro
     V total = splat(0);
     for (int p = 0; p < s.panels; ++p) {
       const int64_t columns = columns_of(s, p);
-      V e = exponential(Sums::at(sums, r, p) * s.exponent - shift);
-      for (int64_t i = columns > 0 ? columns : 0; i < 16; ++i) e[i] = 0;
+      const V e = first_lanes(exponential(Sums::at(sums, r, p) * s.exponent - shift), columns);
       if (s.y) store_some(s.y, s.y_type, exponential_at(s, row + r, 16 * p), e, 16);
       total += e;
     }
@@ -218,10 +209,7 @@ static void activation_gradient_rows(int64_t begin, int64_t end, int64_t n, int6
       if (h.data) store_some(h.data, h.type, s * h.stride + o, a * up * factor, count);
       total += d * a * up;  // the padding of d is zero
     }
-    if (!dscale) continue;
-    float sum = 0;
-    for (int i = 0; i < 16; ++i) sum += total[i];
-    dscale[s] = sum;
+    if (dscale) dscale[s] = sum_of(total);
   }
 }
 
@@ -243,22 +231,20 @@ static double log_sum_exp_row(const float* z, int64_t n, float scale) {
   int64_t v = 0;
   for (; v + 16 <= n; v += 16) {
     const V x = load(z + v) * scale;
-    most = x > most ? x : most;
+    most = select_less(most, x, x, most);
   }
-  float top = -__builtin_inff();
-  for (int i = 0; i < 16; ++i) top = most[i] > top ? most[i] : top;
+  float top = largest_of(most);
   for (int64_t i = v; i < n; ++i) top = z[i] * scale > top ? z[i] * scale : top;
-  V sum[2] = {};
+  V low = splat(0), high = splat(0);
   for (v = 0; v + 32 <= n; v += 32) {
-    sum[0] += exponential(load(z + v) * scale - top);
-    sum[1] += exponential(load(z + v + 16) * scale - top);
+    low += exponential(load(z + v) * scale - top);
+    high += exponential(load(z + v + 16) * scale - top);
   }
-  for (; v < n; v += 16) {
-    const V e = exponential(load_some(z + v, n - v) * scale - top);
-    for (int64_t i = 0; i < 16 && v + i < n; ++i) sum[0][i] += e[i];
-  }
+  for (; v < n; v += 16) low += first_lanes(exponential(load_some(z + v, n - v) * scale - top), n - v);
+  float lane[32];
+  store(lane, low), store(lane + 16, high);
   double total = 0;
-  for (int i = 0; i < 16; ++i) total += static_cast<double>(sum[0][i]) + static_cast<double>(sum[1][i]);
+  for (int i = 0; i < 16; ++i) total += static_cast<double>(lane[i]) + static_cast<double>(lane[16 + i]);
   return static_cast<double>(top) + __builtin_log(total);
 }
 

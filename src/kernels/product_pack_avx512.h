@@ -81,7 +81,7 @@ LYCEUM_INLINE __m512i slot_words(const PackColumns& p, int64_t s, int64_t c, __m
 
 // 32 slots x 32 columns at a time: words of two slots are interleaved into pairs, which are then transposed.
 // unpack works within 128-bit lanes: the low half holds columns 8 l + 0..3, the high one 8 l + 4..7.
-static void pack_columns_tiles(const PackColumns& p, void* a, int64_t) {
+static void pack_columns_tiles(const PackColumns& p, void* a) {
   for (int64_t s = 0; s < p.k; s += 32)  // rows are read from left to right, 32 side by side
     for (int64_t c = 0; c < p.columns; c += 32) {
       const __mmask32 mask = first_words(p.columns - c);

@@ -2,6 +2,8 @@
 // blocks.
 #pragma once
 
+#include <immintrin.h>
+
 #include "kernels/product_pack_plain.h"
 
 namespace lyceum::kernels {
@@ -22,6 +24,24 @@ LYCEUM_INLINE void widen_row(const ConstRows& x, int64_t row, int64_t begin, int
   for (; i < padded; ++i) to[i] = 0;
 }
 
+// to[0 .. 8) = x[at .. at + 8), zeros from `count` on.
+LYCEUM_INLINE void widen_eight(const ConstRows& x, int64_t at, int64_t count, float* to) {
+  const bool half = x.type == DType::kBF16;
+  if (count >= 8) {
+    const __m256 v = half ? _mm256_castsi256_ps(_mm256_slli_epi32(
+                                _mm256_cvtepu16_epi32(_mm_loadu_si128(
+                                    reinterpret_cast<const __m128i*>(static_cast<const bf16*>(x.data) + at))),
+                                16))
+                          : _mm256_loadu_ps(static_cast<const float*>(x.data) + at);
+    _mm256_storeu_ps(to, v);
+    return;
+  }
+  for (int64_t i = 0; i < 8; ++i)
+    to[i] = i >= count ? 0
+            : half     ? to_float(static_cast<const bf16*>(x.data)[at + i])
+                       : static_cast<const float*>(x.data)[at + i];
+}
+
 static void pack_rows_f32(const PackRows& p, void* a, int64_t a_stride) {
   for (int64_t r = 0; r < p.rows; ++r) {
     float* to = static_cast<float*>(a) + r * a_stride;
@@ -31,10 +51,23 @@ static void pack_rows_f32(const PackRows& p, void* a, int64_t a_stride) {
   }
 }
 
-static void pack_columns_f32(const PackColumns& p, void* a, int64_t a_stride) {
-  for (int64_t s = 0; s < p.slots; ++s)
-    widen_row(p.x, source_row(p.gather, p.first + s), p.begin, p.columns, p.columns,
-              static_cast<float*>(a) + s * a_stride);
+// Strips [columns / R][k][R]: what a micro-tile of R rows reads stands side by side. Eight columns are stored
+// at a time, the ones too many under the next slot's; the last slot has no next.
+template <int R>
+static void pack_strips_f32(const PackColumns& p, void* a) {
+  static_assert(R <= 8);
+  constexpr int64_t kSlots = 16;  // whose rows stay in L1 while strip after strip is written
+  for (int64_t begin = 0; begin < p.slots; begin += kSlots) {
+    const int64_t end = begin + kSlots < p.slots ? begin + kSlots : p.slots;
+    for (int64_t c = 0; c < p.columns; c += R) {
+      float* to = static_cast<float*>(a) + c * p.k + begin * R;
+      for (int64_t s = begin; s < end; ++s, to += R) {
+        const int64_t at = source_row(p.gather, p.first + s) * p.x.stride + p.begin + c;
+        if (s + 1 < p.k) widen_eight(p.x, at, p.columns - c, to);
+        else widen_row(p.x, 0, at, p.columns - c < R ? p.columns - c : R, R, to);
+      }
+    }
+  }
 }
 
 static void pack_panels_f32(const PackColumns& p, void* panels) {

@@ -24,7 +24,7 @@ static void pack_rows_tiles_plain(const PackRows& p, void* a, int64_t) {
   }
 }
 
-static void pack_columns_tiles_plain(const PackColumns& p, void* a, int64_t) {
+static void pack_columns_tiles_plain(const PackColumns& p, void* a) {
   bf16* to = static_cast<bf16*>(a);
   for (int64_t s = 0; s < p.k; ++s) {
     const bf16* from = static_cast<const bf16*>(p.x.data) + p.begin;

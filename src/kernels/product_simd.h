@@ -1,9 +1,9 @@
-// Sixteen floats as one value (GCC and Clang vector extensions): one source for all levels, each of which
-// compiles it with its own flags inside an unnamed namespace. Include only from files of one level.
+// What epilogues compute with, on sixteen floats at a time: one source for all levels, each of which compiles
+// it with its own flags inside an unnamed namespace. Include only from files of one level.
 #pragma once
 
 #include "kernels/types.h"
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -13,54 +13,19 @@
 namespace lyceum::kernels {
 namespace {
 
-typedef float V __attribute__((vector_size(64)));
-typedef int32_t VI __attribute__((vector_size(64)));
-typedef uint32_t VU __attribute__((vector_size(64)));
-typedef uint16_t VH __attribute__((vector_size(32)));
+#if defined(__AVX2__) && !defined(__AVX512F__)
+#include "kernels/generic/sixteen_pair.h"
+#else
+#include "kernels/generic/sixteen_vector.h"
+#endif
 
 // Tiles of A: [rows / 32][k / 32][2][16][32] bf16; position of (row, k) in elements.
 LYCEUM_INLINE int64_t tile_at(int64_t row, int64_t k, int64_t k_all) {
   return row / 32 * 32 * k_all + k / 32 * 1024 + row % 32 * 32 + k % 32;
 }
 
-LYCEUM_INLINE V splat(float x) { return V{} + x; }
-LYCEUM_INLINE V load(const float* p) {
-  V v;
-  __builtin_memcpy(&v, p, 64);
-  return v;
-}
-LYCEUM_INLINE void store(float* p, V v) { __builtin_memcpy(p, &v, 64); }
-
-LYCEUM_INLINE V load(const bf16* p) {
-  VH h;
-  __builtin_memcpy(&h, p, 32);
-  return reinterpret_cast<V>(__builtin_convertvector(h, VU) << 16);
-}
-// Round to nearest even; NaN stays NaN (to_bf16 of types.h for 16 values). The instruction of AVX512_BF16
-// turns denormals into zero, as its products do.
-LYCEUM_INLINE void store(bf16* p, V v) {
-#ifdef __AVX512BF16__
-  const __m256bh half = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(v));
-  __builtin_memcpy(p, &half, 32);
-  return;
-#endif
-  const VU bits = reinterpret_cast<VU>(v);
-  const VU rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const VU quiet = (bits >> 16) | 0x40u;
-  const VH h = __builtin_convertvector(v == v ? rounded : quiet, VH);
-  __builtin_memcpy(p, &h, 32);
-}
-
 // 32 neighbours at once.
 LYCEUM_INLINE void store_two(float* p, V low, V high) { store(p, low), store(p + 16, high); }
-LYCEUM_INLINE void store_two(bf16* p, V low, V high) {
-#ifdef __AVX512BF16__
-  const __m512bh all = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high), reinterpret_cast<__m512>(low));
-  __builtin_memcpy(p, &all, 64);
-#else
-  store(p, low), store(p + 16, high);
-#endif
-}
 
 // `count` of 16 values; the others are zero and are not touched in memory.
 template <class Element>
@@ -87,24 +52,26 @@ LYCEUM_INLINE void store_some(void* data, DType type, int64_t at, V v, int64_t c
   else store_some(static_cast<float*>(data) + at, v, count);
 }
 
-// NaN stays NaN.
-LYCEUM_INLINE V clamped(V x, float low, float high) {
-#ifdef __AVX512F__
-  return _mm512_min_ps(splat(high), _mm512_max_ps(splat(low), x));
-#else
-  x = x < low ? splat(low) : x;
-  return x > high ? splat(high) : x;
-#endif
+// The sum of the lanes from the first on, and the largest.
+LYCEUM_INLINE float sum_of(V v) {
+  float lane[16], sum = 0;
+  store(lane, v);
+  for (int i = 0; i < 16; ++i) sum += lane[i];
+  return sum;
 }
-
-// 1 / x for finite x of at least 1: an estimate of 14 bits and one step of Newton where there is one.
-LYCEUM_INLINE V reciprocal(V x) {
-#ifdef __AVX512F__
-  const V r = _mm512_rcp14_ps(x);
-  return r + r * (1.0f - x * r);
-#else
-  return 1.0f / x;
-#endif
+LYCEUM_INLINE float largest_of(V v) {
+  float lane[16], most = -__builtin_inff();
+  store(lane, v);
+  for (int i = 0; i < 16; ++i) most = lane[i] > most ? lane[i] : most;
+  return most;
+}
+// The first `count` lanes, zeros behind them.
+LYCEUM_INLINE V first_lanes(V v, int64_t count) {
+  if (count >= 16) return v;
+  float lane[16];
+  store(lane, v);
+  for (int64_t i = count > 0 ? count : 0; i < 16; ++i) lane[i] = 0;
+  return load(lane);
 }
 
 // e^x to 1 ulp or so: x = n ln 2 + r, a polynomial of degree 6 in r (Cephes' expf). Clamped to what f32
@@ -121,20 +88,19 @@ LYCEUM_INLINE V exponential(V x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  const VI power = (reinterpret_cast<VI>(shifted) - reinterpret_cast<VI>(magic) + 127) << 23;
-  return p * reinterpret_cast<V>(power);
+  return times_power_of_two(p, shifted, magic);
 }
 
 LYCEUM_INLINE V sigmoid(V x) { return reciprocal(1.0f + exponential(-x)); }
 LYCEUM_INLINE V tanh_of(V x) { return 1.0f - 2.0f * reciprocal(1.0f + exponential(x + x)); }
 // Abramowitz & Stegun 7.1.26, absolute error 1.5e-7. `gauss` = exp(-x^2).
 LYCEUM_INLINE V erf_of(V x, V gauss) {
-  const V size = x < 0.0f ? -x : x;
+  const V size = select_less(x, splat(0), -x, x);
   const V t = reciprocal(1.0f + 0.3275911f * size);
   const V p =
       t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
   const V e = 1.0f - p * gauss;
-  return x < 0.0f ? -e : e;
+  return select_less(x, splat(0), -e, e);
 }
 
 // act(x), and its slope where asked.
@@ -159,8 +125,8 @@ LYCEUM_INLINE V activate(Activation activation, V x, V* slope) {
       return 0.5f * x * (1.0f + t);
     }
     case Activation::kRelu:
-      if (kSlope) *slope = x > 0.0f ? splat(1) : splat(0);
-      return x > 0.0f ? x : splat(0);
+      if (kSlope) *slope = select_less(splat(0), x, splat(1), splat(0));
+      return select_less(splat(0), x, x, splat(0));
     case Activation::kQuickGelu: {
       const V s = sigmoid(1.702f * x);
       if (kSlope) *slope = s * (1.0f + 1.702f * x * (1.0f - s));

@@ -63,7 +63,7 @@ constexpr int64_t kSumPanels = 32;
 struct Sweep {
   const void* a = nullptr;
   int64_t rows = 0, k = 0;  // k as packed
-  int64_t a_stride = 0;     // elements between rows (between k, for a weight gradient) where A is not tiled
+  int64_t a_stride = 0;     // 32-bit units between rows; 0: A stands as tiles, or as strips
   const void* panel[kMaxPanels] = {};
   int panels = 0;
   DType panel_type = DType::kBF16;  // bf16: [k/2][16][2], f32: [k][16]
@@ -106,11 +106,12 @@ struct ProductTable {
   int row_block;    // rows of a micro-tile
   int panels;       // panels of a sweep
   int64_t k_step;   // A and B are padded to multiples of this
-  bool tiled;       // A is packed as tiles; otherwise rows (or, for wgrad, k) with a stride
+  bool tiled;       // A is packed as tiles; otherwise as rows, for a weight gradient as strips of its columns
+                    // [columns / row_block][k][row_block] (pairs of k where operands are bf16)
   void (*begin)();  // once per task, e.g. the tile configuration
   void (*end)();
   void (*pack_rows)(const PackRows&, void* a, int64_t a_stride);
-  void (*pack_columns)(const PackColumns&, void* a, int64_t a_stride);
+  void (*pack_columns)(const PackColumns&, void* a);
   void (*pack_panels)(const PackColumns&, void* panels);  // [panels][k][16]
   void (*transpose)(const TransposeWeight&);
   bool overlaps;  // a sweep does Sweep::next beside its own work

@@ -13,17 +13,29 @@
 namespace lyceum::kernels {
 namespace {
 
-constexpr int64_t kWidePanels = 16;   // panels of dy packed at once: rows are read in pieces of 512 bytes
-constexpr int64_t kSlotBlock = 1024;  // slots that a weight gradient sums before it touches dW
+// A weight gradient sums this many slots before it touches dW, and packs that many panels of dy at once; with
+// operands of half the size twice as many fit the caches.
+int64_t slot_block(const ProductTable& table) { return table.operand == DType::kBF16 ? 1024 : 256; }
+int64_t wide_panels(const ProductTable& table) { return table.operand == DType::kBF16 ? 16 : 8; }
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-// 32-bit units between the rows of a packed block that is not tiled; never a power of two.
+// 32-bit units between the rows of a packed block, 0 where it is no block of rows; never a power of two.
 int64_t row_stride(const ProductTable& table, int64_t k) {
+  if (table.tiled) return 0;
   return (table.operand == DType::kBF16 ? (k + 1) / 2 : k) + 16;
 }
 int64_t row_bytes(const ProductTable& table, int64_t k) {
-  return table.tiled ? 2 * k : 4 * row_stride(table, k);
+  const int64_t stride = row_stride(table, k);
+  return stride > 0 ? 4 * stride : k * static_cast<int64_t>(dtype_size(table.operand));
+}
+
+// Rows of a packed block: what half of L2 holds, and at least so many that widening or transposing the panels
+// which stream past them pays. f32 operands take twice the work to make and half the time to multiply with,
+// and their blocks may well come from L3: 4 bytes a cycle.
+int64_t most_rows(const ProductTable& table, int64_t bytes_of_row) {
+  const int64_t least = table.operand == DType::kF32 ? 384 : 96;
+  return std::max(packed_budget() / bytes_of_row, least);
 }
 
 const char* weight_at(const Weights& w, int64_t group, int64_t part, int64_t row) {
@@ -71,7 +83,7 @@ void forward(const ProductTable& table, const Groups& groups, ConstRows x, const
   const int64_t panels = together ? part_panels : layout.parts * part_panels;
   const int64_t panel_bytes = layout.panel_size() * static_cast<int64_t>(dtype_size(layout.type));
   const bool sums = form.epilogue == Epilogue::kExponential;
-  const auto& tasks = cut_rows(groups, table.row_block, packed_budget() / row_bytes(table, k), panels,
+  const auto& tasks = cut_rows(groups, table.row_block, most_rows(table, row_bytes(table, k)), panels,
                                sums ? kSumPanels : step);
   run_tasks(table, tasks, [&](const ProductTask& task) {
     const PackRows rows{x, gather, task.first, task.rows, {{0, layout.k, k}, {}}, 1};
@@ -191,7 +203,7 @@ void dgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
   const int64_t panels = (layout.k + 15) / 16;
   const int64_t width = table->operand == DType::kBF16 ? 2 : 4;
   const auto& tasks =
-      cut_rows(groups, table->row_block, packed_budget() / row_bytes(*table, k), panels, table->panels);
+      cut_rows(groups, table->row_block, most_rows(*table, row_bytes(*table, k)), panels, table->panels);
   char* shared = nullptr;
   if (groups.n == 1 && tasks.size() >= kSharedFrom) {
     shared = static_cast<char*>(worker_memory(3, panels * k * 16 * width));
@@ -274,10 +286,11 @@ const std::vector<ProductTask>& cut_inputs(const Groups& groups, const WeightLay
 void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const int32_t* dy_gather,
            ConstRows x, const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride,
            bool dy_tiled = false) {
+  const int64_t slots_at_once = slot_block(*table), wide_at_once = wide_panels(*table);
   int64_t most = 0;
   for (int64_t g = 0; g < groups.n; ++g)
     most = std::max<int64_t>(most, groups.first[g + 1] - groups.first[g]);
-  const int64_t k_most = round_up(std::min(most, kSlotBlock), table->k_step);
+  const int64_t k_most = round_up(std::min(most, slots_at_once), table->k_step);
   const int64_t width = table->operand == DType::kBF16 ? 2 : 4;
   const int64_t unit = table->row_block == 32 ? 32 : 2 * table->row_block;
   const int64_t block =
@@ -290,20 +303,18 @@ void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
     s.panel_type = table->operand;
     s.pair = static_cast<int>(layout.pair());
     s.rows = task.rows;
-    s.a_stride = round_up(task.rows, unit) + 16;
-    const int64_t a_columns = table->tiled ? round_up(task.rows, 32) : 2 * s.a_stride;
-    char* a = static_cast<char*>(worker_memory(0, a_columns * k_most * width));
-    char* panels = static_cast<char*>(worker_memory(2, kWidePanels * k_most * 16 * width));
+    char* a = static_cast<char*>(worker_memory(0, round_up(task.rows, unit) * k_most * width + 64));
+    char* panels = static_cast<char*>(worker_memory(2, wide_at_once * k_most * 16 * width));
     float* scratch = sweep_memory(*table, task.rows, k_most);
     s.a = a;
     const int64_t end = groups.first[task.group + 1];
-    for (int64_t slot = groups.first[task.group]; slot < end; slot += kSlotBlock) {
-      const int64_t slots = std::min(kSlotBlock, end - slot);
+    for (int64_t slot = groups.first[task.group]; slot < end; slot += slots_at_once) {
+      const int64_t slots = std::min(slots_at_once, end - slot);
       s.k = round_up(slots, table->k_step);
-      table->pack_columns({x, x_gather, slot, slots, s.k, task.first, task.rows}, a, s.a_stride);
+      table->pack_columns({x, x_gather, slot, slots, s.k, task.first, task.rows}, a);
       for (int64_t p = task.panel, wide; p < task.panel + task.panels; p += wide) {
         const int64_t part = p / part_panels, first = p % part_panels;
-        wide = std::min({kWidePanels, task.panel + task.panels - p, part_panels - first});
+        wide = std::min({wide_at_once, task.panel + task.panels - p, part_panels - first});
         const int64_t columns = std::min(layout.n - 16 * first, 16 * wide);
         table->pack_panels({dy, dy_gather, slot, slots, s.k, part * layout.n + 16 * first, columns, dy_tiled},
                            panels);

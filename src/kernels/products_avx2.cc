@@ -9,7 +9,7 @@ namespace {
 
 struct Fma256 {
   using Vec = __m256;
-  static constexpr int kLanes = 8, kRows = 6, kTile = 1, kPanels = 4;
+  static constexpr int kLanes = 8, kRows = 6, kTile = 1, kPanels = 2, kDepth = 160;
   static constexpr bool kPairs = false;
   LYCEUM_INLINE Vec zero() { return _mm256_setzero_ps(); }
   LYCEUM_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
@@ -49,14 +49,14 @@ void transpose_block(const uint32_t* from, uint32_t* to) {
 constinit const ProductTable kProductsAvx2 = {
     .name = "avx2",
     .operand = DType::kF32,
-    .row_block = 6,
-    .panels = 4,
+    .row_block = Fma256::kRows,
+    .panels = Fma256::kPanels,
     .k_step = 1,
     .tiled = false,
     .begin = no_state,
     .end = no_state,
     .pack_rows = pack_rows_f32,
-    .pack_columns = pack_columns_f32,
+    .pack_columns = pack_strips_f32<Fma256::kRows>,
     .pack_panels = pack_panels_f32,
     .transpose = transpose_f32<transpose_block>,
     .overlaps = false,

@@ -10,7 +10,7 @@ namespace {
 
 struct Fma512 {
   using Vec = __m512;
-  static constexpr int kLanes = 16, kRows = 6, kTile = 4, kPanels = 4;
+  static constexpr int kLanes = 16, kRows = 6, kTile = 4, kPanels = 4, kDepth = 256;
   static constexpr bool kPairs = false;
   LYCEUM_INLINE Vec zero() { return _mm512_setzero_ps(); }
   LYCEUM_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
@@ -31,14 +31,14 @@ void transpose_block(const uint32_t* from, uint32_t* to) {
 constinit const ProductTable kProductsAvx512 = {
     .name = "avx512",
     .operand = DType::kF32,
-    .row_block = 6,
-    .panels = 4,
+    .row_block = Fma512::kRows,
+    .panels = Fma512::kPanels,
     .k_step = 1,
     .tiled = false,
     .begin = no_state,
     .end = no_state,
     .pack_rows = pack_rows_f32,
-    .pack_columns = pack_columns_f32,
+    .pack_columns = pack_strips_f32<Fma512::kRows>,
     .pack_panels = pack_panels_f32,
     .transpose = transpose_f32<transpose_block>,
     .overlaps = false,

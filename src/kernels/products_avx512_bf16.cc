@@ -10,7 +10,7 @@ namespace {
 
 struct Dot512 {
   using Vec = __m512;
-  static constexpr int kLanes = 16, kRows = 6, kTile = 4, kPanels = 4;
+  static constexpr int kLanes = 16, kRows = 6, kTile = 4, kPanels = 4, kDepth = 256;
   static constexpr bool kPairs = true;
   LYCEUM_INLINE Vec zero() { return _mm512_setzero_ps(); }
   LYCEUM_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
@@ -36,22 +36,23 @@ void pack_rows_pairs(const PackRows& p, void* a, int64_t a_stride) {
   }
 }
 
-// Pairs of slots: [k / 2][a_stride] of [column][2].
-void pack_columns_pairs(const PackColumns& p, void* a, int64_t a_stride) {
-  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
-                second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-  for (int64_t s = 0; s < p.k; s += 2) {
-    uint32_t* to = static_cast<uint32_t*>(a) + s / 2 * a_stride;
-    for (int64_t c = 0; c < p.columns; c += 32, to += 32) {
-      const __mmask32 mask = first_words(p.columns - c);
-      const __m512i x = slot_words(p, s, c, mask), y = slot_words(p, s + 1, c, mask);
-      const __m512i low = _mm512_unpacklo_epi16(x, y), high = _mm512_unpackhi_epi16(x, y);
-      const int64_t left = p.columns - c;
-      _mm512_mask_storeu_epi32(to, static_cast<__mmask16>(first_words(left < 16 ? left : 16)),
-                               _mm512_permutex2var_epi64(low, first, high));
-      if (left > 16)
-        _mm512_mask_storeu_epi32(to + 16, static_cast<__mmask16>(first_words(left < 32 ? left - 16 : 16)),
-                                 _mm512_permutex2var_epi64(low, second, high));
+// Strips [columns / kRows][k / 2][kRows] of pairs of slots; see pack_strips_f32. Eight pairs are stored at a
+// time, the ones too many under the next slots'.
+void pack_strips_pairs(const PackColumns& p, void* a) {
+  constexpr int64_t kSlots = 32;
+  for (int64_t begin = 0; begin < p.k; begin += kSlots) {
+    const int64_t end = begin + kSlots < p.k ? begin + kSlots : p.k;
+    for (int64_t c = 0; c < p.columns; c += Dot512::kRows) {
+      const __mmask8 mask = static_cast<__mmask8>(first_words(p.columns - c < 8 ? p.columns - c : 8));
+      uint32_t* to = static_cast<uint32_t*>(a) + c * p.k / 2 + begin / 2 * Dot512::kRows;
+      const auto words = [&](int64_t s) {
+        return s < p.slots ? _mm_maskz_loadu_epi16(mask, slot_row(p, s) + c) : _mm_setzero_si128();
+      };
+      for (int64_t s = begin; s < end; s += 2, to += Dot512::kRows) {
+        const __m128i x = words(s), y = words(s + 1);
+        const __m256i pairs = _mm256_set_m128i(_mm_unpackhi_epi16(x, y), _mm_unpacklo_epi16(x, y));
+        _mm256_mask_storeu_epi32(to, s + 2 < p.k ? 0xff : (1 << Dot512::kRows) - 1, pairs);
+      }
     }
   }
 }
@@ -61,14 +62,14 @@ void pack_columns_pairs(const PackColumns& p, void* a, int64_t a_stride) {
 constinit const ProductTable kProductsAvx512Bf16 = {
     .name = "avx512_bf16",
     .operand = DType::kBF16,
-    .row_block = 6,
-    .panels = 4,
+    .row_block = Dot512::kRows,
+    .panels = Dot512::kPanels,
     .k_step = 2,
     .tiled = false,
     .begin = no_state,
     .end = no_state,
     .pack_rows = pack_rows_pairs,
-    .pack_columns = pack_columns_pairs,
+    .pack_columns = pack_strips_pairs,
     .pack_panels = pack_panels_bf16,
     .transpose = transpose_bf16,
     .overlaps = false,
