@@ -2,7 +2,9 @@
 // machine's phase (the level's peak loop on all threads): shared machines change speed within seconds, so the
 // share of the peak is taken sample by sample and its median reported.
 //
-//   build/lyceum_bench_products [--level amx] [--shape olmoe|small|dense|f32] [--seconds 10] [--experts N]
+//   build/lyceum_bench_products [--level amx] [--shape olmoe|small|dense|f32|head] [--seconds 10] [--threads
+//   N]
+//       [--experts N] [--tokens N --width N --vocab N]
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -18,6 +20,7 @@
 #include "base/threads.h"
 #include "kernels/isa.h"
 #include "kernels/peak.h"
+#include "kernels/product_blocks.h"
 #include "kernels/products.h"
 
 using namespace lyceum;
@@ -148,6 +151,60 @@ struct Layer {
   }
 };
 
+// The three products of the head over one block of tokens; see kernels/head.cc.
+struct HeadCase {
+  int64_t tokens, width, vocab;
+  const ProductTable& table;
+  Buffer x, w, dw, dx;
+  WeightLayout layout;
+  PackedRows e;
+  Buffer e_data, panels, sums;
+
+  HeadCase(int64_t t, int64_t d, int64_t v, DType type)
+      : tokens(t),
+        width(d),
+        vocab(v),
+        table(*product_table(type, type)),
+        x(t * d, type, 1),
+        w(v * d, type, 2),
+        dw(v * d, DType::kF32, 0),
+        dx(t * d, DType::kF32, 0),
+        layout{1, v, d, type},
+        e(packed_rows(table, v)),
+        e_data(packed_bytes(e, t) / 4, DType::kF32, 0),
+        panels(packed_bytes(e, d) / 4, DType::kF32, 0),
+        sums((v / 16 / kSumPanels + 1) * t * 16, DType::kF32, 0) {
+    e.data = e_data.data.get();
+  }
+
+  void add_cases(std::vector<Case>& cases) {
+    const double flops = 2.0 * static_cast<double>(tokens * width * vocab);
+    const Weights weights{w.data.get(), layout, layout.size(), nullptr};
+    transpose_weights(table, weights, panels.data.get());
+    cases.push_back({"head exponentials",
+                     flops,
+                     [this, weights] {
+                       exponential_product(table, tokens, x.rows(width), weights, 1, nullptr, nullptr, e,
+                                           static_cast<float*>(sums.data.get()), nullptr);
+                     },
+                     {},
+                     {}});
+    cases.push_back({"head dgrad",
+                     flops,
+                     [this] { packed_dgrad(table, tokens, e, panels.data.get(), width, dx.rows(width)); },
+                     {},
+                     {}});
+    cases.push_back({"head wgrad",
+                     flops,
+                     [this] {
+                       packed_wgrad(table, tokens, e, x.rows(width), layout,
+                                    static_cast<float*>(dw.data.get()));
+                     },
+                     {},
+                     {}});
+  }
+};
+
 double middle(std::vector<double> v, double at) {
   std::sort(v.begin(), v.end());
   return v.empty() ? 0 : v[static_cast<size_t>(at * static_cast<double>(v.size() - 1))];
@@ -178,7 +235,7 @@ void run(std::vector<Case>& cases, double limit, bool f32) {
 int main(int argc, char** argv) try {
   std::string shape = "small";
   double limit = 10;
-  int64_t experts = 0;
+  int64_t experts = 0, tokens = 256, vocab = 16384, width = 512;
   for (int i = 1; i < argc; ++i) {
     const std::string key = argv[i];
     check(i + 1 < argc, "lyceum_bench_products", "wanted a value after ", key);
@@ -195,11 +252,17 @@ int main(int argc, char** argv) try {
       limit = std::stod(value);
     } else if (key == "--experts") {
       experts = std::stoll(value);
+    } else if (key == "--tokens") {
+      tokens = std::stoll(value);
+    } else if (key == "--vocab") {
+      vocab = std::stoll(value);
+    } else if (key == "--width") {
+      width = std::stoll(value);
     } else if (key == "--threads") {
       set_thread_count(std::stoi(value));
     } else {
       fail(ErrorKind::kInvalidArgument, "lyceum_bench_products", "found ", key,
-           ", wanted --level, --shape, --seconds, --experts or --threads");
+           ", wanted --level, --shape, --seconds, --experts, --tokens, --width, --vocab or --threads");
     }
   }
   const bool f32 = shape == "f32";
@@ -207,6 +270,13 @@ int main(int argc, char** argv) try {
   std::printf("%s, level %s, %d threads: peak %.3f TFLOP/s on one thread, %.3f on all; memory %.1f GB/s\n",
               cpu_info().name.c_str(), isa_name(isa_level()), thread_count(), peak.flops_one * 1e-12,
               peak.flops_all * 1e-12, peak.read_bandwidth * 1e-9);
+  std::vector<Case> cases;
+  if (shape == "head") {
+    HeadCase head(tokens, width, vocab, DType::kBF16);
+    head.add_cases(cases);
+    run(cases, limit, false);
+    return 0;
+  }
   std::unique_ptr<Layer> layer;
   if (shape == "olmoe") {  // the tokens of a share of the experts
     const int64_t n = experts ? experts : 64;
@@ -217,9 +287,8 @@ int main(int argc, char** argv) try {
   } else if (shape == "dense") {
     layer = std::make_unique<Layer>(4096, 512, 1024, 1, 1, DType::kBF16);
   } else {
-    fail(ErrorKind::kInvalidArgument, "--shape", "wanted olmoe, small, dense or f32, found ", shape);
+    fail(ErrorKind::kInvalidArgument, "--shape", "wanted olmoe, small, dense, f32 or head, found ", shape);
   }
-  std::vector<Case> cases;
   layer->add_cases(cases, shape);
   run(cases, limit, f32);
   return 0;

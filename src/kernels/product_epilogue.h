@@ -123,10 +123,8 @@ LYCEUM_INLINE void add_rows(const Sweep& s, const Sums& sums, int64_t row, int64
   }
 }
 
-// Two full panels of bf16, as in training.
-LYCEUM_INLINE bool exponential_pairs(const Sweep& s) {
-  return s.panels == 2 && !s.bias && s.columns >= 32 && (!s.y || s.y_type == DType::kBF16);
-}
+// Two full panels, as in training.
+LYCEUM_INLINE bool exponential_pairs(const Sweep& s) { return s.panels == 2 && !s.bias && s.columns >= 32; }
 
 LYCEUM_INLINE void take_target(const Sweep& s, const Sums& sums, int64_t row, int64_t r) {
   if (!s.target) return;
@@ -146,13 +144,14 @@ LYCEUM_INLINE int64_t exponential_at(const Sweep& s, int64_t row, int64_t column
                  : row * s.y_stride + s.first_column + column;
 }
 
+template <class Element>
 LYCEUM_INLINE void exponential_pair(const Sweep& s, const Sums& sums, int64_t row, int64_t begin,
                                     int64_t end) {
   for (int64_t r = begin; r < end; ++r) {
     const float shift = s.shift ? s.shift[row + r] : 0.0f;
     const V low = exponential(Sums::at(sums, r, 0) * s.exponent - shift);
     const V high = exponential(Sums::at(sums, r, 1) * s.exponent - shift);
-    if (s.y) store_two(static_cast<bf16*>(s.y) + exponential_at(s, row + r, 0), low, high);
+    if (s.y) store_two(static_cast<Element*>(s.y) + exponential_at(s, row + r, 0), low, high);
     add_to_row_sum(s, row + r, low + high);
     take_target(s, sums, row, r);
   }
@@ -160,7 +159,10 @@ LYCEUM_INLINE void exponential_pair(const Sweep& s, const Sums& sums, int64_t ro
 
 LYCEUM_INLINE void exponential_rows(const Sweep& s, const Sums& sums, int64_t row, int64_t begin,
                                     int64_t end) {
-  if (exponential_pairs(s)) return exponential_pair(s, sums, row, begin, end);
+  if (exponential_pairs(s)) {
+    if (s.y_type == DType::kBF16) return exponential_pair<bf16>(s, sums, row, begin, end);
+    return exponential_pair<float>(s, sums, row, begin, end);
+  }
   for (int64_t r = begin; r < end; ++r) {
     const float shift = s.shift ? s.shift[row + r] : 0.0f;
     V total = splat(0);

@@ -105,7 +105,7 @@ LYCEUM_INLINE Finish finish_of(const Sweep& s) {
     case Epilogue::kActivate:
       return activates_pairs(s) ? Finish::kActivate : Finish::kGeneral;
     case Epilogue::kExponential:
-      return exponential_pairs(s) ? Finish::kExponential : Finish::kGeneral;
+      return exponential_pairs(s) && s.y_type == DType::kBF16 ? Finish::kExponential : Finish::kGeneral;
     case Epilogue::kWeightGradient:
       return s.pair == 2 && s.columns >= 32 ? Finish::kAdd : Finish::kGeneral;
   }
@@ -131,7 +131,7 @@ struct Mixer {
     if (kFinish == Finish::kStoreBf16) store_pairs<bf16>(s, sums, pending.row, done, done + 1);
     if (kFinish == Finish::kStoreF32) store_pairs<float>(s, sums, pending.row, done, done + 1);
     if (kFinish == Finish::kActivate) activate_pair(s, sums, pending.row, done, done + 1);
-    if (kFinish == Finish::kExponential) exponential_pair(s, sums, pending.row, done, done + 1);
+    if (kFinish == Finish::kExponential) exponential_pair<bf16>(s, sums, pending.row, done, done + 1);
     if (kFinish == Finish::kAdd) {
       add_pairs(s, sums, pending.row, done, 0);
       add_pairs(s, sums, pending.row, done, 1);

@@ -406,7 +406,7 @@ void packed_dgrad(const ProductTable& table, int64_t tokens, PackedRows e, const
                   int64_t columns, Rows dx) {
   const int32_t bounds[2] = {0, static_cast<int32_t>(tokens)};
   const int64_t size = static_cast<int64_t>(dtype_size(e.type)), k = table.tiled ? e.stride : e.stride - 32;
-  const auto& tasks = cut_rows({1, bounds}, table.row_block, packed_budget() / (e.stride * size),
+  const auto& tasks = cut_rows({1, bounds}, table.row_block, most_rows(table, e.stride * size),
                                (columns + 15) / 16, table.panels);
   run_tasks(table, tasks, [&](const ProductTask& task) {
     Sweep s;
