@@ -13,8 +13,15 @@ namespace {
 constexpr const char* kReplacement = "\xef\xbf\xbd";
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t i = 0; (i = text.find(from, i)) != std::string::npos; i += to.size())
-    text.replace(i, from.size(), to);
+  size_t at = find_text(text, from);
+  if (at == std::string::npos) return;
+  std::string out;
+  size_t done = 0;
+  for (; at != std::string::npos; at = find_text(text, from, done)) {
+    out.append(text, done, at - done).append(to);
+    done = at + from.size();
+  }
+  text = out.append(text, done);
 }
 
 // English without the spaces that splitting into words left.

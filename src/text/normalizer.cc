@@ -2,7 +2,7 @@
 
 #include <utf8proc.h>
 
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -80,18 +80,47 @@ class UnicodeNormalizer : public Normalizer {
     return i;
   }
 
+  // utf8proc_map in three steps of our own, as the middle one is quadratic in utf8proc: decompose each
+  // character, sort every run of marks by its combining class, compose.
   void normalize_stretch(std::string_view text, std::string& out) const {
-    int options = UTF8PROC_STABLE;
-    if (form_ == UnicodeForm::kNfc || form_ == UnicodeForm::kNfkc) options |= UTF8PROC_COMPOSE;
-    else options |= UTF8PROC_DECOMPOSE;
+    const bool compose = form_ == UnicodeForm::kNfc || form_ == UnicodeForm::kNfkc;
+    int options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
     if (form_ == UnicodeForm::kNfkc || form_ == UnicodeForm::kNfkd) options |= UTF8PROC_COMPAT;
-    utf8proc_uint8_t* mapped = nullptr;
-    const utf8proc_ssize_t n = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                            static_cast<utf8proc_ssize_t>(text.size()), &mapped,
-                                            static_cast<utf8proc_option_t>(options));
+    std::vector<utf8proc_int32_t> points;
+    points.reserve(text.size());
+    for (size_t i = 0; i < text.size();) {
+      int bytes, last_class = 0;
+      const auto c = static_cast<utf8proc_int32_t>(decode_char(&text[i], &bytes));
+      i += bytes;
+      constexpr int kLongest = 18;  // characters that one becomes (U+FDFA)
+      const size_t n = points.size();
+      points.resize(n + kLongest);
+      const utf8proc_ssize_t made = utf8proc_decompose_char(
+          c, &points[n], kLongest, static_cast<utf8proc_option_t>(options), &last_class);
+      ensure(made >= 0 && made <= kLongest, "normalize", utf8proc_errmsg(made));
+      points.resize(n + static_cast<size_t>(made));
+    }
+    sort_marks(points);
+    auto n = static_cast<utf8proc_ssize_t>(points.size());
+    if (compose)
+      n = utf8proc_normalize_utf32(points.data(), n,
+                                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
     ensure(n >= 0, "normalize", utf8proc_errmsg(n));
-    out.append(reinterpret_cast<const char*>(mapped), static_cast<size_t>(n));
-    std::free(mapped);
+    for (utf8proc_ssize_t i = 0; i < n; ++i)
+      append_char(out, static_cast<uint32_t>(points[static_cast<size_t>(i)]));
+  }
+
+  static void sort_marks(std::vector<utf8proc_int32_t>& points) {
+    const auto combining_class = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+    for (auto begin = points.begin(); begin != points.end();) {
+      auto end = begin;
+      while (end != points.end() && combining_class(*end) != 0) ++end;
+      if (end - begin > 1)
+        std::stable_sort(begin, end, [&](utf8proc_int32_t a, utf8proc_int32_t b) {
+          return combining_class(a) < combining_class(b);
+        });
+      begin = end == points.end() ? end : end + 1;
+    }
   }
 
   UnicodeForm form_;
@@ -132,7 +161,7 @@ class Replace : public Normalizer {
  private:
   bool find(std::string_view text, size_t from, size_t* begin, size_t* end) const {
     if (regex_) return regex_->find(text, from, begin, end);
-    *begin = text.find(literal_, from);
+    *begin = find_text(text, literal_, from);
     *end = *begin + literal_.size();
     return *begin != std::string_view::npos;
   }

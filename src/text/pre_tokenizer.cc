@@ -116,7 +116,7 @@ class Split : public PreTokenizer {
                          return regex_->find(text, from, b, e);
                        });
     split_all(pieces, behavior_, invert_, [&](std::string_view text, size_t from, size_t* b, size_t* e) {
-      *b = text.find(literal_, from);
+      *b = find_text(text, literal_, from);
       *e = *b + literal_.size();
       return *b != std::string_view::npos;
     });

@@ -60,6 +60,10 @@ inline int char_length(char lead) {
 
 inline bool is_continuation(char byte) { return (static_cast<uint8_t>(byte) & 0xc0) == 0x80; }
 
+// The first place of `part` at or behind `from`, or npos, in linear time whatever the two hold: text.find()
+// is quadratic for "aaaa..." in "aaaa...".
+size_t find_text(std::string_view text, std::string_view part, size_t from = 0);
+
 void append_char(std::string& out, uint32_t code_point);
 
 // Length of the longest prefix that is valid UTF-8 (no surrogates, no overlong forms).
