@@ -90,7 +90,10 @@ Value Interpreter::eval(const Expr& e, const ScopePtr& scope) {
     case ExprKind::kDict: {
       Value dict = Value::dict({});
       charge(e.children.size() * sizeof(Value) + 32);
-      for (size_t i = 0; i < e.children.size(); i += 2) dict.as_dict().set(child(i), child(i + 1));
+      for (size_t i = 0; i < e.children.size(); i += 2) {
+        const Value key = child(i);
+        dict.as_dict().set(key, child(i + 1));
+      }
       return dict;
     }
     case ExprKind::kAttr:
@@ -165,13 +168,13 @@ Value Interpreter::item(const Value& of, const Value& index) {
     step(of.as_dict().items.size() / 8);
     if (const Value* v = of.as_dict().find(index)) return *v;
   } else if (index.is_integer() && (of.is_sequence() || of.is(Kind::kText))) {
+    if (of.is(Kind::kText)) step(of.as_text().bytes.size() / 64);
     const auto n =
         of.is(Kind::kText) ? count_chars(of.as_text().bytes) : static_cast<int64_t>(of.items().size());
     const int64_t i = index.integer < 0 ? index.integer + n : index.integer;
     if (i >= 0 && i < n && of.is_sequence()) return of.items()[static_cast<size_t>(i)];
     if (i >= 0 && i < n) {
       const Text& text = of.as_text();
-      step(text.bytes.size() / 64);
       size_t at = 0;
       if (n == static_cast<int64_t>(text.bytes.size())) at = static_cast<size_t>(i);
       else
@@ -342,7 +345,7 @@ Value Interpreter::eval_compare(const Expr& e, const ScopePtr& scope) {
 
 bool contains(Interpreter& in, const Value& whole, const Value& part) {
   if (whole.is(Kind::kText))
-    return whole.as_text().bytes.find(want_text(part, "in").bytes) != std::string::npos;
+    return find_counted(whole.as_text().bytes, want_text(part, "in").bytes) != std::string::npos;
   if (whole.is(Kind::kDict)) {
     in.step(whole.as_dict().items.size() / 8);
     return whole.as_dict().find(part) != nullptr;
@@ -376,8 +379,7 @@ Value Interpreter::eval_binary(const std::string& op, const Value& a, const Valu
     const auto n = static_cast<uint64_t>(std::max<int64_t>(times.integer, 0));
     const uint64_t each =
         many.is(Kind::kText) ? many.as_text().bytes.size() : many.items().size() * sizeof(Value);
-    if (each > 0 && n > limits_.bytes / each) charge(limits_.bytes);
-    charge(n * each);
+    charge(each > 0 && n > UINT64_MAX / each ? UINT64_MAX : n * each);
     Text text;
     std::vector<Value> items;
     for (uint64_t i = 0; each > 0 && i < n; ++i) {

@@ -40,24 +40,11 @@ void Scope::set(std::string_view name, Value value) {
 }
 
 Interpreter::Interpreter(std::string where, const Limits& limits, std::time_t now)
-    : where_(std::move(where)), limits_(limits), now_(now) {}
+    : where_(std::move(where)), budget_(limits.steps, limits.bytes), now_(now) {}
 
 Interpreter::~Interpreter() {
   for (const ScopePtr& scope : captured_) scope->names.clear();
   for (const auto& object : namespaces_) static_cast<Dict&>(*object).items.clear();
-}
-
-void Interpreter::step(uint64_t n) {
-  steps_ += n;
-  if (steps_ > limits_.steps)
-    fail_render(
-        detail::join("the template takes more than ", limits_.steps, " steps; does it loop for ever?"));
-}
-
-void Interpreter::charge(uint64_t bytes) {
-  bytes_ += bytes;
-  if (bytes_ > limits_.bytes)
-    fail_render(detail::join("the template makes more than ", limits_.bytes, " bytes of text and lists"));
 }
 
 Value Interpreter::make_text(Text t) {

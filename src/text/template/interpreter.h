@@ -1,5 +1,5 @@
-// Walks the tree of a template and writes text. Everything is bounded: steps, bytes of all strings and lists
-// that are made, depth of calls; nothing outside of the values can be read or changed.
+// Walks the tree of a template and writes text. Everything is bounded: steps and bytes by a Budget (value.h),
+// depth of calls; nothing outside of the values can be read or changed.
 //
 // Scopes: a loop, a macro, a call and a with block have one of their own; an if block has none. A macro sees
 // the scope in which it was defined, as it is when the macro is called.
@@ -50,8 +50,8 @@ class Interpreter {
   Text render(const Body& body, const std::vector<Value>& variables);
 
   // what operators, filters and functions need
-  void charge(uint64_t bytes);
-  void step(uint64_t n = 1);
+  void charge(uint64_t bytes) { Budget::charge(bytes); }
+  void step(uint64_t n = 1) { Budget::step(n); }
   Value call(const Value& callee, Arguments& arguments);
   Value attribute(const Value& of, const std::string& name);
   Value item(const Value& of, const Value& index);
@@ -90,9 +90,8 @@ class Interpreter {
   Value slice(const Value& of, const Expr& e, const ScopePtr& scope);
 
   std::string where_;
-  Limits limits_;
+  Budget budget_;
   std::time_t now_;
-  uint64_t steps_ = 0, bytes_ = 0;
   int depth_ = 0;
   Place place_;
   Text* out_ = nullptr;

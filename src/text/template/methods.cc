@@ -95,7 +95,8 @@ Value at_end(const Value& self, Arguments& a, bool begin) {
 
 Value find(const Value& self, Arguments& a, bool from_right, bool must) {
   const std::string &s = self.as_text().bytes, &part = text_argument(a, 0, "sub", "find").bytes;
-  const size_t at = from_right ? s.rfind(part) : s.find(part);
+  size_t at = from_right ? find_counted(reversed(s), reversed(part)) : find_counted(s, part);
+  if (from_right && at != std::string::npos) at = s.size() - at - part.size();
   if (at == std::string::npos && must) fail_render("index: substring not found");
   return Value(at == std::string::npos ? int64_t{-1} : count_chars(std::string_view(s).substr(0, at)));
 }
@@ -151,7 +152,7 @@ Value replace(Interpreter& in, const Value& self, Arguments& a) {
   // what it can grow to is charged before it grows
   const uint64_t n = from.bytes.empty() ? most : static_cast<uint64_t>([&] {
     int64_t count = 0;
-    for (size_t i = 0; (i = self.as_text().bytes.find(from.bytes, i)) != std::string::npos;
+    for (size_t i = 0; (i = find_counted(self.as_text().bytes, from.bytes, i)) != std::string::npos;
          i += from.bytes.size())
       ++count;
     return count;
@@ -215,7 +216,9 @@ const std::map<std::string, Method>& text_methods() {
          const std::string& part = text_argument(a, 0, "sub", "count").bytes;
          if (part.empty()) return Value(count_chars(s.as_text().bytes) + 1);
          int64_t n = 0;
-         for (size_t i = 0; (i = s.as_text().bytes.find(part, i)) != std::string::npos; i += part.size()) ++n;
+         for (size_t i = 0; (i = find_counted(s.as_text().bytes, part, i)) != std::string::npos;
+              i += part.size())
+           ++n;
          return Value(n);
        }},
       {"upper", [](Interpreter& in, const Value& s, Arguments&) { return cased(in, s, "upper"); }},

@@ -16,7 +16,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kDeepest = 100;
 
-void check_depth(int depth) {
+void check_depth(int depth) {  // of every value that is walked
+  Budget::step();
   if (depth > kDeepest) fail_render("values are nested more than 100 deep");
 }
 

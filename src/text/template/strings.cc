@@ -3,14 +3,30 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace lyceum::jinja {
+
+namespace {
+
+void add(std::vector<Text>& parts, Text part) {
+  Budget::charge(sizeof(Text));
+  parts.push_back(std::move(part));
+}
+
+}  // namespace
+
+size_t find_counted(std::string_view text, std::string_view part, size_t from) {
+  const size_t at = find_text(text, part, from);
+  Budget::step((std::min(at, text.size()) - std::min(from, text.size())) / 64 + 1);
+  return at;
+}
 
 std::vector<Text> characters(const Text& text) {
   std::vector<Text> out;
   for (size_t i = 0; i < text.bytes.size();) {
     const auto n = static_cast<size_t>(char_length(text.bytes[i]));
-    out.push_back(text.substr(i, n));
+    add(out, text.substr(i, n));
     i += n;
   }
   return out;
@@ -18,16 +34,24 @@ std::vector<Text> characters(const Text& text) {
 
 std::vector<Text> split_at(const Text& text, std::string_view separator, int64_t most, bool from_right) {
   if (separator.empty()) fail_render("split: wanted a separator, found an empty string");
+  // from the right: the text backwards
+  const size_t n = text.bytes.size();
+  const std::string back = from_right ? reversed(text.bytes) : std::string(),
+                    back_separator = from_right ? reversed(separator) : std::string();
+  const std::string_view s = from_right ? back : text.bytes;
+  if (from_right) separator = back_separator;
   std::vector<Text> out;
-  std::string_view rest = text.bytes;
+  const auto add_part = [&](size_t begin, size_t end) {
+    add(out, text.substr(from_right ? n - end : begin, end - begin));
+  };
+  size_t done = 0;
   while (most < 0 || static_cast<int64_t>(out.size()) < most) {
-    const size_t at = from_right ? rest.rfind(separator) : rest.find(separator);
-    if (at == std::string_view::npos) break;
-    const size_t behind = at + separator.size();
-    out.push_back(part_of(text, from_right ? rest.substr(behind) : rest.substr(0, at)));
-    rest = from_right ? rest.substr(0, at) : rest.substr(behind);
+    const size_t at = find_counted(s, separator, done);
+    if (at == std::string::npos) break;
+    add_part(done, at);
+    done = at + separator.size();
   }
-  out.push_back(part_of(text, rest));
+  add_part(done, n);
   if (from_right) std::reverse(out.begin(), out.end());
   return out;
 }
@@ -48,7 +72,7 @@ std::vector<Text> split_words(const Text& text, int64_t most, bool from_right) {
       } else {
         begin = 0;
       }
-      out.push_back(part_of(text, rest.substr(begin)));
+      add(out, part_of(text, rest.substr(begin)));
       rest = rest.substr(0, begin);
     }
     std::reverse(out.begin(), out.end());
@@ -59,7 +83,7 @@ std::vector<Text> split_words(const Text& text, int64_t most, bool from_right) {
     if (most < 0 || static_cast<int64_t>(out.size()) < most)
       while (end < rest.size() && !is_space_at(rest, end)) end += static_cast<size_t>(char_length(rest[end]));
     else end = rest.size();
-    out.push_back(part_of(text, rest.substr(0, end)));
+    add(out, part_of(text, rest.substr(0, end)));
     rest = rest.substr(end);
   }
   return out;
@@ -80,10 +104,10 @@ std::vector<Text> split_lines(const Text& text, bool keep_ends) {
       continue;
     }
     if (c == '\r' && end < s.size() && s[end] == '\n') ++end;
-    out.push_back(text.substr(begin, (keep_ends ? end : i) - begin));
+    add(out, text.substr(begin, (keep_ends ? end : i) - begin));
     begin = i = end;
   }
-  if (begin < s.size()) out.push_back(text.substr(begin, s.size() - begin));
+  if (begin < s.size()) add(out, text.substr(begin, s.size() - begin));
   return out;
 }
 
@@ -101,7 +125,7 @@ Text replace_all(const Text& text, std::string_view from, const Text& to, int64_
       if (i >= s.size()) break;
     }
   } else {
-    for (size_t at; most != 0 && (at = s.find(from, done)) != std::string::npos; --most) {
+    for (size_t at; most != 0 && (at = find_counted(s, from, done)) != std::string::npos; --most) {
       out.append(text.substr(done, at - done));
       out.append(to);
       done = at + from.size();

@@ -43,6 +43,10 @@ inline Text part_of(const Text& text, std::string_view part) {
   return text.substr(static_cast<size_t>(part.data() - text.bytes.data()), part.size());
 }
 
+// find_text, counted.
+size_t find_counted(std::string_view text, std::string_view part, size_t from = 0);
+inline std::string reversed(std::string_view text) { return {text.rbegin(), text.rend()}; }
+
 // Each character by itself.
 std::vector<Text> characters(const Text& text);
 std::vector<Text> split_at(const Text& text, std::string_view separator, int64_t most, bool from_right);

@@ -9,9 +9,31 @@
 
 namespace lyceum::jinja {
 
+namespace {
+thread_local Budget* current_budget = nullptr;
+}
+
 void fail_render(const std::string& message) { throw Error(ErrorKind::kInvalidArgument, message); }
 
+Budget::Budget(uint64_t steps, uint64_t bytes)
+    : most_steps_(steps), most_bytes_(bytes), before_(std::exchange(current_budget, this)) {}
+Budget::~Budget() { current_budget = before_; }
+
+void Budget::step(uint64_t n) {
+  Budget* b = current_budget;
+  if (b && (b->steps_ += n) > b->most_steps_)
+    fail_render(
+        detail::join("the template takes more than ", b->most_steps_, " steps; does it loop for ever?"));
+}
+
+void Budget::charge(uint64_t bytes) {
+  Budget* b = current_budget;
+  if (b && (bytes > b->most_bytes_ || (b->bytes_ += bytes) > b->most_bytes_))
+    fail_render(detail::join("the template makes more than ", b->most_bytes_, " bytes of text and lists"));
+}
+
 void Text::append(const Text& other) {
+  Budget::charge(other.bytes.size());
   if (marks.empty() && !other.marks.empty()) marks.assign(bytes.size(), '\0');
   bytes += other.bytes;
   if (!other.marks.empty()) marks += other.marks;
@@ -19,6 +41,7 @@ void Text::append(const Text& other) {
 }
 
 void Text::append(std::string_view text, bool from_user) {
+  Budget::charge(text.size());
   if (from_user || !marks.empty()) {
     marks.resize(bytes.size(), '\0');
     marks.resize(bytes.size() + text.size(), from_user ? '\1' : '\0');
@@ -28,9 +51,24 @@ void Text::append(std::string_view text, bool from_user) {
 
 Text Text::substr(size_t begin, size_t n) const {
   Text out;
+  Budget::charge(std::min(n, bytes.size() - begin));
   out.bytes = bytes.substr(begin, n);
   if (!marks.empty()) out.marks = marks.substr(begin, n);
   return out;
+}
+
+// Every edge between objects is a Value, so what an object holds comes by here while it is destroyed.
+void Value::release(std::shared_ptr<Object> object) {
+  thread_local std::vector<std::shared_ptr<Object>>* waiting = nullptr;
+  if (object.use_count() > 1) return;
+  if (waiting) return waiting->push_back(std::move(object));
+  std::vector<std::shared_ptr<Object>> own = {std::move(object)};
+  waiting = &own;
+  while (!own.empty()) {
+    const std::shared_ptr<Object> next = std::move(own.back());
+    own.pop_back();
+  }
+  waiting = nullptr;
 }
 
 Value Value::undefined(std::string hint) {
@@ -144,6 +182,7 @@ bool is_true(const Value& v) {
 namespace {
 
 bool equal_at(const Value& a, const Value& b, int depth) {
+  Budget::step();
   if (depth > 100) fail_render("values are nested too deep to compare");
   if (a.is_number() && b.is_number()) {
     if (a.is_integer() && b.is_integer()) return a.integer == b.integer;
@@ -155,6 +194,7 @@ bool equal_at(const Value& a, const Value& b, int depth) {
     case Kind::kNone:
       return true;
     case Kind::kText:
+      Budget::step(std::min(a.as_text().bytes.size(), b.as_text().bytes.size()) / 64);
       return a.as_text().bytes == b.as_text().bytes;
     case Kind::kList:
     case Kind::kTuple: {
@@ -178,12 +218,16 @@ bool equal_at(const Value& a, const Value& b, int depth) {
 }
 
 int compare_at(const Value& a, const Value& b, int depth) {
+  Budget::step();
   if (depth > 100) fail_render("values are nested too deep to compare");
   if (a.is_number() && b.is_number()) {
     if (a.is_integer() && b.is_integer()) return a.integer < b.integer ? -1 : a.integer > b.integer;
     return a.as_number() < b.as_number() ? -1 : a.as_number() > b.as_number();
   }
-  if (a.is(Kind::kText) && b.is(Kind::kText)) return a.as_text().bytes.compare(b.as_text().bytes);
+  if (a.is(Kind::kText) && b.is(Kind::kText)) {
+    Budget::step(std::min(a.as_text().bytes.size(), b.as_text().bytes.size()) / 64);
+    return a.as_text().bytes.compare(b.as_text().bytes);
+  }
   if (a.is_sequence() && a.kind == b.kind) {
     const auto &x = a.items(), &y = b.items();
     for (size_t i = 0; i < x.size() && i < y.size(); ++i)

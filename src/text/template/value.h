@@ -1,6 +1,7 @@
-// Values of chat templates: what Python's values are to Jinja2, with one thing more: every byte of a string
-// knows whether it came from the user. Slices, joins and JSON keep the marks, so that text of a user can
-// never become a control token, whatever a template does with it.
+// Values of chat templates: what Python's values are to Jinja2, with two things more. Every byte of a string
+// knows whether it came from the user: slices, joins and JSON keep the marks, so that text of a user can
+// never become a control token, whatever a template does with it. And whatever makes text or walks through
+// values counts in a Budget, so that no template takes time or memory without bound.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,23 @@
 namespace lyceum::jinja {
 
 class Interpreter;
+
+// What one rendering on this thread may still use; where there is none, nothing is counted.
+class Budget {
+ public:
+  Budget(uint64_t steps, uint64_t bytes);  // the thread's until it is destroyed
+  ~Budget();
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+  // Fail when the budget of this thread is used up.
+  static void step(uint64_t n = 1);
+  static void charge(uint64_t bytes);
+
+ private:
+  const uint64_t most_steps_, most_bytes_;
+  uint64_t steps_ = 0, bytes_ = 0;
+  Budget* before_;
+};
 
 // A string and, unless all of it is the template's, a mark for each byte: 1 from the user, 0 from the
 // template.
@@ -63,6 +81,17 @@ struct Value {
   std::shared_ptr<Object> object;
 
   Value() = default;
+  Value(const Value&) = default;
+  Value(Value&&) = default;
+  Value& operator=(Value other) noexcept {
+    std::swap(kind, other.kind);
+    std::swap(integer, other.integer);  // the larger member: all of the union
+    std::swap(object, other.object);
+    return *this;
+  }
+  ~Value() {
+    if (object) release(std::move(object));
+  }
   Value(bool b) : kind(Kind::kBool), integer(b) {}
   Value(int64_t i) : kind(Kind::kInt), integer(i) {}
   Value(double d) : kind(Kind::kFloat), number(d) {}
@@ -89,6 +118,10 @@ struct Value {
   std::vector<Value>& items() const;  // of list, tuple, view, iterator
   Dict& as_dict() const;              // of dict, namespace
   Function& as_function() const;
+
+ private:
+  // Lets go of an object without recursion, however deep values are nested.
+  static void release(std::shared_ptr<Object> object);
 };
 
 struct TextObject : Object {
