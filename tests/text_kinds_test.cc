@@ -3,6 +3,7 @@
 // files; Yuan's tokens.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -99,6 +100,30 @@ TEST(TokenizerKinds, DecodeWhatTheyEncodedFromAnyBytes) {
   }
 }
 
+// Two ways that are equal as numbers: the first stays, unless rounding tells them apart. The library gives
+// these ids; the scores are those of a trained model.
+TEST(TokenizerKinds, RoundTheSumsOfUnigramAsTheirLibrariesDo) {
+  const auto piece = sentencepiece_piece;
+  const std::string pieces = piece("<unk>", 0, 2) + piece("b", -10.442662239074707f, 1) +
+                             piece("1", -6.468988418579102f, 1) + piece("11", -8.3314208984375f, 1) +
+                             piece("\xe2\x96\x81", 0, 1) + piece("P", -1e8f, 1);
+  const Tokenizer floats = Tokenizer::from_sentencepiece(sentencepiece_model(pieces, 1), "f");
+  EXPECT_EQ(floats.encode("111"), (std::vector<int32_t>{4, 2, 3}));
+  EXPECT_EQ(floats.encode("b111"), (std::vector<int32_t>{4, 1, 3, 2}));
+  EXPECT_EQ(floats.encode("P111"), (std::vector<int32_t>{4, 5, 2, 3})) << "the large sum was taken off";
+  const Tokenizer doubles = Tokenizer::from_json(
+      R"({"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["a", -1], ["b", -1], ["ab", -3],)"
+      R"( ["P", -1e8]]}})",
+      "f");
+  EXPECT_EQ(doubles.encode("Pab"), (std::vector<int32_t>{4, 1, 2})) << "as float, -1e8 - 3 is -1e8";
+  // the nearest double of the first number ends in 6 (hexadecimal), serde_json reads it as the second: in 7
+  const Tokenizer close = Tokenizer::from_json(
+      R"({"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["x", -3.4784049843910934],)"
+      R"( ["y", 0], ["xy", -3.478404984391094]]}})",
+      "f");
+  EXPECT_EQ(close.encode("xy"), std::vector<int32_t>{3}) << "as Hugging Face tokenizers 0.23";
+}
+
 TEST(TokenizerKinds, RefuseBadSentencePieceModelsWithOneLine) {
   for (const BadFile& f : sentencepiece_corpus()) {
     SCOPED_TRACE(f.name);
@@ -163,6 +188,90 @@ TEST(TokenizerKinds, NeverMakeControlTokensOfTextUnlessAllowed) {
     for (const int32_t id : tokenizer.encode(text, {.add_special = false, .allow_special = true}))
       any = any || (id != unknown && tokenizer.is_special(id));
     EXPECT_TRUE(any) << name;
+  }
+}
+
+std::vector<std::string> all_tokenizers() {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
+    const std::string name = entry.path().filename();
+    if ((name.ends_with(".json") && !name.starts_with("goldens")) || name.ends_with(".model"))
+      paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+// Whatever the model makes of the text: pieces of a vocabulary may be spelled as control tokens are, and a
+// normaliser may make such a spelling from other characters.
+TEST(TokenizerKinds, NeverMakeControlTokensOfWhatAUserSays) {
+  size_t tried = 0;
+  for (const std::string& path : all_tokenizers()) {
+    const Tokenizer tokenizer = Tokenizer::load(path);
+    std::string text = "a ";
+    for (const AddedToken& t : tokenizer.added_tokens()) {
+      if (!t.is_control() || t.content.find("unk") != std::string::npos ||
+          t.content.find("UNK") != std::string::npos)
+        continue;
+      std::string wide;  // full-width forms, which NFKC folds
+      for (const char c : t.content) append_char(wide, c > ' ' ? 0xfee0 + static_cast<uint32_t>(c) : c);
+      text += t.content + t.content + " " + t.content + " x" + wide + " ";
+      ++tried;
+    }
+    const std::vector<MarkedText> parts = {{"<", true}, {text, false}, {">", true}};
+    for (const int32_t id : tokenizer.encode_marked(parts))
+      for (const AddedToken& t : tokenizer.added_tokens())
+        EXPECT_FALSE(t.id == id && t.is_control() && text.find(t.content) != std::string::npos)
+            << path << ": " << t.content;
+  }
+  EXPECT_GT(tried, 40u);
+}
+
+// Words of half a megabyte, for every tokenizer; a quadratic one takes hours.
+TEST(TokenizerKinds, TakeNoQuadraticTime) {
+  const auto repeated = [](std::initializer_list<uint32_t> characters) {
+    std::string text;
+    while (text.size() < (512u << 10))
+      for (const uint32_t c : characters) append_char(text, c);
+    return text;
+  };
+  std::string any;
+  for (size_t i = 0; i < (512u << 10); ++i) any.push_back(static_cast<char>(RandomKey(2).below(i, 256)));
+  const std::string texts[] = {repeated({'a'}),
+                               repeated({'A', 'B'}),
+                               repeated({'7'}),
+                               repeated({' '}),
+                               repeated({'\n', ' '}),
+                               repeated({'=', '<'}),
+                               repeated({0x301, 0x316}),
+                               repeated({0x4e2d, 0x3002}),
+                               repeated({0x1f468, 0x200d}),
+                               repeated({0x2581, 'e'}),
+                               any};
+  for (const std::string& path : all_tokenizers()) {
+    const Tokenizer tokenizer = Tokenizer::load(path);
+    for (const std::string& text : texts) {
+      const std::vector<int32_t> ids = tokenizer.encode(text);
+      tokenizer.decode(ids);
+    }
+  }
+}
+
+// Oracle: two orders of marks of different classes are canonically equivalent (Unicode 15, D108 and D109).
+TEST(TokenizerKinds, SortMarksOfAnyNumber) {
+  const auto times = [](const std::string& text, size_t n) {
+    std::string all;
+    for (size_t i = 0; i < n; ++i) all += text;
+    return all;
+  };
+  const std::string above = "\xcc\x81", below = "\xcc\x96";
+  for (const char* name : {"added_tokens.json", "decorated.json"}) {
+    const Tokenizer tokenizer = Tokenizer::load(kFolder + name);
+    for (const size_t n : {3, 400000}) {
+      const std::vector<int32_t> ids = tokenizer.encode("xa" + times(above + below, n));
+      EXPECT_EQ(ids, tokenizer.encode("xa" + times(above, n) + times(below, n)));
+      EXPECT_EQ(ids, tokenizer.encode("xa" + times(below, n) + times(above, n)));
+    }
   }
 }
 

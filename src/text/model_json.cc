@@ -94,27 +94,30 @@ ModelDraft read_model(const Node& node, bool byte_level) {
   const std::string type = node.text_or("type", "BPE");
   ModelDraft draft;
   if (type == "BPE") {
-    auto spec = std::make_shared<BpeSpec>(read_bpe(node));
+    const auto spec = std::make_shared<BpeSpec>(read_bpe(node));
     spec->byte_level = byte_level;
     draft.vocab = spec->vocab;
     draft.make = [spec](const std::vector<bool>& control) {
-      spec->control = control;
-      return make_bpe(std::move(*spec));
+      BpeSpec own = *spec;
+      own.control = control;
+      return make_bpe(std::move(own));
     };
   } else if (type == "WordPiece" || type == "WordLevel") {
-    auto spec = std::make_shared<WordPieceSpec>(read_word_piece(node, type == "WordLevel"));
+    const auto spec = std::make_shared<WordPieceSpec>(read_word_piece(node, type == "WordLevel"));
     draft.vocab = spec->vocab;
     draft.make = [spec](const std::vector<bool>& control) {
-      spec->control = control;
-      return make_word_piece(std::move(*spec));
+      WordPieceSpec own = *spec;
+      own.control = control;
+      return make_word_piece(std::move(own));
     };
   } else if (type == "Unigram") {
-    auto spec = std::make_shared<UnigramSpec>(read_unigram(node));
+    const auto spec = std::make_shared<UnigramSpec>(read_unigram(node));
     for (const UnigramPiece& p : spec->pieces)
       draft.vocab.emplace_back(p.text, static_cast<int32_t>(draft.vocab.size()));
     draft.make = [spec](const std::vector<bool>& control) {
-      for (size_t id = 0; id < spec->pieces.size(); ++id) spec->pieces[id].in_text = !control[id];
-      return make_unigram(std::move(*spec));
+      UnigramSpec own = *spec;
+      for (size_t id = 0; id < own.pieces.size(); ++id) own.pieces[id].in_text = !control[id];
+      return make_unigram(std::move(own));
     };
   } else {
     fail(ErrorKind::kUnsupported, node.where.c_str(), "the model ", quote(type),

@@ -1,7 +1,6 @@
 // For .cc files of this folder: the model of a tokenizer.json.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -15,7 +14,7 @@ namespace lyceum {
 // tokens, which text must never become.
 struct ModelDraft {
   Vocab vocab;
-  std::function<std::unique_ptr<const TokenModel>(const std::vector<bool>& control)> make;
+  ModelMaker make;
 };
 
 // Throws kUnsupported for a model of another type. byte_level: words are bytes (pre_tokenizer.h).

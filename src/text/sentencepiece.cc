@@ -88,11 +88,12 @@ std::vector<AddedToken> added_tokens(const sentencepiece::Model& model, const Se
   return added;
 }
 
-std::unique_ptr<const TokenModel> make_model(const sentencepiece::Model& model, const Tokenizer::State& s) {
+std::unique_ptr<const TokenModel> make_model(const sentencepiece::Model& model,
+                                             const std::vector<bool>& control) {
   const bool bytes = model.trainer().byte_fallback();
   const auto in_text = [&](int id) {
     const int type = model.pieces(id).type();
-    return !s.special[id] && (type == kNormal || type == kUserDefined);
+    return !control[id] && (type == kNormal || type == kUserDefined);
   };
   int unk = 0;
   while (model.pieces(unk).type() != kUnknown) ++unk;
@@ -100,6 +101,7 @@ std::unique_ptr<const TokenModel> make_model(const sentencepiece::Model& model, 
     UnigramSpec spec;
     spec.unk = unk;
     spec.byte_fallback = bytes;
+    spec.float_sums = true;
     for (int id = 0; id < model.pieces_size(); ++id) {
       const sentencepiece::Piece& p = model.pieces(id);
       spec.pieces.push_back(
@@ -171,7 +173,7 @@ std::shared_ptr<Tokenizer::State> read_sentencepiece(std::string text, const Sen
   const SentencePieceRules rules = read_rules(model, where);
   s->normalizer = make_sentencepiece_normalizer(rules);
   s->decoder = make_sentencepiece_decoder(rules);
-  s->model = make_model(model, *s);
+  make_models([&](const std::vector<bool>& control) { return make_model(model, control); }, vocab, *s);
   add_ends(model, extras, s->yuan, *s);
   const sentencepiece::Normalizer& n = model.normalizer();
   s->description = detail::join(

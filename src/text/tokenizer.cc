@@ -14,30 +14,37 @@ using State = Tokenizer::State;
 
 constexpr size_t kChunk = 128 << 10;  // bytes that one task encodes
 
-class ScratchLease {
+// A model with scratch memory for one thread.
+class ModelLease {
  public:
-  explicit ScratchLease(const State& state) : state_(state) {
+  explicit ModelLease(const SharedModel& shared) : shared_(shared) {
     {
-      std::lock_guard<std::mutex> lock(state.mutex);
-      if (!state.free_scratch.empty()) {
-        scratch_ = std::move(state.free_scratch.back());
-        state.free_scratch.pop_back();
+      std::lock_guard<std::mutex> lock(shared.mutex);
+      if (!shared.free_scratch.empty()) {
+        scratch_ = std::move(shared.free_scratch.back());
+        shared.free_scratch.pop_back();
       }
     }
-    if (!scratch_) scratch_ = state.model->make_scratch();
+    if (!scratch_) scratch_ = shared.model->make_scratch();
   }
-  ~ScratchLease() {
-    std::lock_guard<std::mutex> lock(state_.mutex);
-    state_.free_scratch.push_back(std::move(scratch_));
+  ~ModelLease() {
+    std::lock_guard<std::mutex> lock(shared_.mutex);
+    shared_.free_scratch.push_back(std::move(scratch_));
   }
-  ScratchLease(const ScratchLease&) = delete;
-  ScratchLease& operator=(const ScratchLease&) = delete;
-  ModelScratch& operator*() { return *scratch_; }
+  ModelLease(const ModelLease&) = delete;
+  ModelLease& operator=(const ModelLease&) = delete;
+  void encode(std::string_view word, std::vector<int32_t>& out) const {
+    shared_.model->encode(word, *scratch_, out);
+  }
 
  private:
-  const State& state_;
+  const SharedModel& shared_;
   std::unique_ptr<ModelScratch> scratch_;
 };
+
+const SharedModel& model_for(const State& s, const AllowedTokens& allowed) {
+  return allowed.trusted && s.marked_model.model ? s.marked_model : s.model;
+}
 
 bool drops_first(const State& s, std::string_view text) {
   std::string buffer;
@@ -85,26 +92,26 @@ void walk(const State& s, std::string_view text, const AllowedTokens& allowed, T
 }
 
 // Everything in one pass and on this thread.
-void encode_here(const State& s, std::string_view text, const AllowedTokens& allowed, ModelScratch& scratch,
+void encode_here(const State& s, std::string_view text, const AllowedTokens& allowed, const ModelLease& model,
                  std::vector<int32_t>& out) {
   const Scan scan = s.pre_tokenizer ? s.pre_tokenizer->scan() : nullptr;
   const bool whole = !s.pre_tokenizer || s.pre_tokenizer->is_identity();
   walk(
       s, text, allowed, nullptr, [&](int32_t id) { out.push_back(id); },
       [&](std::string_view part, bool at_start) {
-        if (whole) return s.model->encode(part, scratch, out);
+        if (whole) return model.encode(part, out);
         if (scan) {
           const char *p = part.data(), *end = p + part.size();
           for (const char* next; p < end; p = next) {
             next = scan(p, end);
-            s.model->encode({p, static_cast<size_t>(next - p)}, scratch, out);
+            model.encode({p, static_cast<size_t>(next - p)}, out);
           }
           return;
         }
         std::vector<Piece> pieces = {{part, at_start}};
         TextArena arena;
         s.pre_tokenizer->split(pieces, arena);
-        for (const Piece& piece : pieces) s.model->encode(piece.text, scratch, out);
+        for (const Piece& piece : pieces) model.encode(piece.text, out);
       });
 }
 
@@ -143,6 +150,7 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, cons
     std::string_view word;
     int32_t id;  // of an added token, or -1
   };
+  const SharedModel& shared = model_for(s, allowed);
   std::vector<Job> jobs;
   TextArena arena;
   walk(
@@ -155,7 +163,7 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, cons
         if (s.pre_tokenizer) s.pre_tokenizer->split(pieces, arena);
         for (const Piece& piece : pieces)
           for (std::string_view rest = piece.text; !rest.empty();) {
-            const size_t cut = rest.size() > kChunk ? s.model->find_cut(rest, kChunk / 2) : rest.size();
+            const size_t cut = rest.size() > kChunk ? shared.model->find_cut(rest, kChunk / 2) : rest.size();
             jobs.push_back({rest.substr(0, cut), -1});
             rest.remove_prefix(cut);
           }
@@ -168,10 +176,10 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, cons
   }
   std::vector<std::vector<int32_t>> parts(begins.size() - 1);
   parallel_for(static_cast<int64_t>(parts.size()), [&](int64_t task, int) {
-    ScratchLease scratch(s);
+    const ModelLease model(shared);
     for (size_t i = begins[task]; i < begins[task + 1]; ++i) {
       if (jobs[i].id >= 0) parts[task].push_back(jobs[i].id);
-      else s.model->encode(jobs[i].word, *scratch, parts[task]);
+      else model.encode(jobs[i].word, parts[task]);
     }
   });
   std::vector<int32_t> out;
@@ -182,18 +190,18 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, cons
 std::vector<int32_t> encode_text(const State& s, std::string_view text, const AllowedTokens& allowed) {
   std::vector<int32_t> out;
   if (text.size() <= 2 * kChunk) {
-    ScratchLease scratch(s);
+    const ModelLease model(model_for(s, allowed));
     out.reserve(text.size() / 3 + 8);
-    encode_here(s, text, allowed, *scratch, out);
+    encode_here(s, text, allowed, model, out);
     return out;
   }
   if (!s.may_cut || allowed.trusted) return encode_by_words(s, text, allowed);
   const std::vector<std::string_view> chunks = cut_text(text);
   std::vector<std::vector<int32_t>> parts(chunks.size());
   parallel_for(static_cast<int64_t>(chunks.size()), [&](int64_t i, int) {
-    ScratchLease scratch(s);
+    const ModelLease model(model_for(s, allowed));
     parts[i].reserve(chunks[i].size() / 3 + 8);
-    encode_here(s, chunks[i], allowed, *scratch, parts[i]);
+    encode_here(s, chunks[i], allowed, model, parts[i]);
   });
   size_t total = 0;
   for (const auto& part : parts) total += part.size();
@@ -242,13 +250,13 @@ std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::s
     if (bytes >= kChunk / 2 || i + 1 == texts.size()) begins.push_back(i + 1), bytes = 0;
   }
   parallel_for(static_cast<int64_t>(begins.size()) - 1, [&](int64_t task, int) {
-    ScratchLease scratch(*state_);
+    const ModelLease model(state_->model);
     std::string buffer;
     for (size_t i = begins[task]; i < begins[task + 1]; ++i) {
       if (texts[i].size() > 2 * kChunk) continue;
       out[i].reserve(texts[i].size() / 3 + 8);
       encode_here(*state_, to_valid_utf8(texts[i], buffer), AllowedTokens{.special = options.allow_special},
-                  *scratch, out[i]);
+                  model, out[i]);
       if (options.add_special) add_special(*state_, out[i]);
     }
   });

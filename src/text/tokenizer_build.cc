@@ -57,6 +57,18 @@ void index_pieces(const Vocab& vocab, Tokenizer::State& s, const std::string& wh
     s.piece_bytes.push_back(piece_to_bytes(piece, buffer) ? buffer : piece);
 }
 
+void make_models(const ModelMaker& make, const Vocab& vocab, Tokenizer::State& s) {
+  s.model.model = make(s.special);
+  std::vector<bool> control = s.special;
+  for (const AddedToken& t : s.added)
+    if (t.is_control()) control[static_cast<size_t>(t.id)] = true;
+  const bool more = std::any_of(vocab.begin(), vocab.end(), [&](const auto& piece) {
+    const auto id = static_cast<size_t>(piece.second);
+    return control[id] && !s.special[id];
+  });
+  if (more) s.marked_model.model = make(control);
+}
+
 bool added_tokens_allow_cuts(const Tokenizer::State& s) {
   const auto cut_before = [](uint32_t c) {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0x3001 || c == 0x3002 || c == 0xff0c;

@@ -2,6 +2,8 @@
 // spelling of every id, which ids are control tokens, what is looked for in a text. Private to src/text.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,12 @@ void assign_added_ids(std::vector<AddedToken>& tokens, const Vocab& vocab, Token
 // [id] pieces, bytes and special marks, and the matchers of added tokens; after normaliser and decoder stand.
 // Throws kCorruptData for ids above 2^21.
 void index_pieces(const Vocab& vocab, Tokenizer::State& s, const std::string& where);
+
+// Makes a model in which text never becomes an id of `control`.
+using ModelMaker = std::function<std::unique_ptr<const TokenModel>(const std::vector<bool>& control)>;
+
+// The models of a state, after index_pieces.
+void make_models(const ModelMaker& make, const Vocab& vocab, Tokenizer::State& s);
 
 // True if no added token contains, or by its strip and word rules looks across, a letter and white space
 // behind.

@@ -1,4 +1,7 @@
 // Reads tokenizer.json: every piece by name, each unknown one refused by name.
+#include <algorithm>
+#include <cstdlib>
+
 #include "text/json_node.h"
 #include "text/model_json.h"
 #include "text/precompiled.h"
@@ -220,8 +223,49 @@ std::string describe(const Node& root, size_t n_ids) {
                       name("post_processor"), ", decoder ", name("decoder"));
 }
 
+// A decimal number as serde_json reads it for Hugging Face `tokenizers`: 64 bits of digits, then one division
+// or product by a power of ten, which may miss the nearest double. Scores of Unigram that are equal to the
+// last bit decide between ways.
+double read_like_serde(std::string_view text) {
+  uint64_t digits = 0;
+  int exponent = 0;
+  bool point = false, full = false;
+  for (size_t i = text.starts_with('-') ? 1 : 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '.') {
+      point = true;
+    } else if (c == 'e' || c == 'E') {
+      exponent +=
+          static_cast<int>(std::clamp(std::strtol(text.data() + i + 1, nullptr, 10), -99999L, 99999L));
+      break;
+    } else {
+      uint64_t more = 0;
+      full = full || __builtin_mul_overflow(digits, uint64_t{10}, &more) ||
+             __builtin_add_overflow(more, static_cast<uint64_t>(c - '0'), &more);
+      if (!full) digits = more;
+      exponent += (full ? 1 : 0) - (point ? 1 : 0);
+    }
+  }
+  const auto power = [](int n) {  // exact powers, correctly rounded
+    return std::strtod(("1e" + std::to_string(n)).c_str(), nullptr);
+  };
+  auto value = static_cast<double>(digits);
+  for (; exponent < -308 && value != 0; exponent += 308) value /= power(308);
+  value = exponent < 0 ? value / power(std::min(-exponent, 308)) : value * power(std::min(exponent, 308));
+  return text.starts_with('-') ? -value : value;
+}
+
+struct JsonReader : nlohmann::detail::json_sax_dom_parser<Json> {
+  using json_sax_dom_parser::json_sax_dom_parser;
+  bool number_float(double, const std::string& text) {
+    return json_sax_dom_parser::number_float(read_like_serde(text), text);
+  }
+};
+
 std::shared_ptr<Tokenizer::State> read_root(std::string text, const std::string& where) {
-  const Json json = Json::parse(text);
+  Json json;
+  JsonReader reader(json);
+  Json::sax_parse(text, &reader);
   const Node root{json, where};
   auto s = std::make_shared<Tokenizer::State>();
   const std::string version = root.text_or("version", "1.0");
@@ -236,7 +280,7 @@ std::shared_ptr<Tokenizer::State> read_root(std::string text, const std::string&
   assign_added_ids(added, draft.vocab, *s, where);
   index_pieces(draft.vocab, *s, where);
   const size_t n_ids = s->pieces.size();
-  s->model = draft.make(s->special);
+  make_models(draft.make, draft.vocab, *s);
   if (root.get("post_processor")) read_post_processor(root.child("post_processor"), s->prefix, s->suffix);
   for (const auto* ids : {&s->prefix, &s->suffix})
     for (const int32_t id : *ids)

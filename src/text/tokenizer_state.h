@@ -17,11 +17,21 @@
 
 namespace lyceum {
 
+// A model, and the scratch memory of threads that do not encode with it now.
+struct SharedModel {
+  std::unique_ptr<const TokenModel> model;
+  mutable std::mutex mutex;
+  mutable std::vector<std::unique_ptr<ModelScratch>> free_scratch;
+};
+
 struct Tokenizer::State {
   // stations of the road; null: nothing happens there
   NormalizerPtr normalizer;
   PreTokenizerPtr pre_tokenizer;
-  std::unique_ptr<const TokenModel> model;
+  SharedModel model;
+  // For marked text: the same without pieces that are control tokens by their spelling alone; without a model
+  // where there are none.
+  SharedModel marked_model;
   DecoderPtr decoder;
   std::vector<int32_t> prefix, suffix;  // of the post-processor
 
@@ -45,10 +55,6 @@ struct Tokenizer::State {
   // True if a text may be cut between a letter and the white space behind it (see find_cut): no station looks
   // across.
   bool may_cut = false;
-
-  // Scratch memory of threads that are not encoding now.
-  mutable std::mutex mutex;
-  mutable std::vector<std::unique_ptr<ModelScratch>> free_scratch;
 };
 
 }  // namespace lyceum

@@ -17,6 +17,7 @@ namespace lyceum {
 namespace {
 
 constexpr double kUnkPenalty = 10.0;
+constexpr double kReset = 100000.0;  // a float sum beyond it is taken off all open ways (SentencePiece 0.2.1)
 
 // The best way to a place between two characters.
 struct Place {
@@ -34,18 +35,16 @@ struct UnigramScratch : ModelScratch {
 
 class Unigram : public TokenModel {
  public:
-  explicit Unigram(UnigramSpec spec) : unk_(spec.unk), byte_fallback_(spec.byte_fallback) {
+  explicit Unigram(UnigramSpec spec)
+      : unk_(spec.unk), byte_fallback_(spec.byte_fallback), float_sums_(spec.float_sums) {
     std::vector<PieceTrie::Key> keys;
-    double lowest = std::numeric_limits<double>::max(), highest = std::numeric_limits<float>::min();
+    double lowest = std::numeric_limits<double>::max();
     cut_at_marker_ = false;
     bool inside = false;
     for (size_t id = 0; id < spec.pieces.size(); ++id) {
       const UnigramPiece& p = spec.pieces[id];
       scores_.push_back(p.score);
-      if (p.counts) {
-        lowest = std::min(lowest, p.score);
-        highest = std::max(highest, p.score);
-      }
+      if (p.counts) lowest = std::min(lowest, p.score);
       if (!p.in_text || p.text.empty()) continue;
       keys.emplace_back(p.text, static_cast<int32_t>(id));
       inside = inside || marker_inside(p.text);
@@ -54,8 +53,11 @@ class Unigram : public TokenModel {
     cut_at_marker_ = cut_at_marker_ && !inside;
     for (size_t id = 0; id < spec.pieces.size(); ++id)
       if (spec.pieces[id].user_defined)
-        scores_[id] = static_cast<float>(spec.pieces[id].text.size()) * static_cast<float>(highest) - 0.1;
-    unk_score_ = lowest - kUnkPenalty;
+        scores_[id] = static_cast<float>(0.1 * static_cast<double>(spec.pieces[id].text.size() - 1));
+    unk_score_ =
+        float_sums_ ? static_cast<float>(lowest) - static_cast<float>(kUnkPenalty) : lowest - kUnkPenalty;
+    steepest_ = std::fabs(unk_score_);
+    for (const double score : scores_) steepest_ = std::max(steepest_, std::fabs(score));
     trie_ = PieceTrie(std::move(keys));
     find_bytes(spec);
   }
@@ -80,11 +82,13 @@ class Unigram : public TokenModel {
       const float lead = std::bit_cast<float>(out.back());
       out.pop_back();
       double end = start;
-      for (size_t i = before; i < out.size(); ++i) end += scores_[out[i]];
+      for (size_t i = before; i < out.size(); ++i) end = sum(scores_[out[i]], end);
       // Each of the sums that met in the word was rounded at most once a character.
-      const double doubt =
-          2 * static_cast<double>(word.size() + 2) * 2.3e-16 * (std::fabs(end) + std::fabs(start));
-      if (start == 0 || lead > doubt) {
+      const double doubt = 2 * static_cast<double>(word.size() + 2) * (float_sums_ ? 1.2e-7 : 2.3e-16) *
+                           (std::fabs(end) + std::fabs(start));
+      const bool resets =
+          float_sums_ && std::fabs(start) + static_cast<double>(word.size()) * steepest_ > kReset;
+      if (!resets && (start == 0 || lead > doubt)) {
         start = end;
         return;
       }
@@ -132,20 +136,23 @@ class Unigram : public TokenModel {
           word.size());
     s.places.assign(word.size() + 1, Place{});
     s.places[0] = {start, std::numeric_limits<float>::max(), 0, -1};
+    size_t reached = 0;  // the last place that a way leads to
     for (size_t begin = 0; begin < word.size();) {
+      if (float_sums_ && std::fabs(s.places[begin].score) > kReset) take_off(s, begin, reached);
       const double here = s.places[begin].score;
       const auto length = static_cast<size_t>(char_length(word[begin]));
       bool alone = false;  // this character is a piece
-      const auto offer = [&](size_t end, double score, int32_t id) {
+      const auto offer = [&](size_t end, double piece_score, int32_t id) {
         Place& p = s.places[end];
-        const double sum = score + here;
-        if (p.begin >= 0 && !(sum > p.score)) {
-          p.lead = std::min(p.lead, static_cast<float>(p.score - sum));
+        reached = std::max(reached, end);
+        const double score = sum(piece_score, here);
+        if (p.begin >= 0 && !(score > p.score)) {
+          p.lead = std::min(p.lead, static_cast<float>(p.score - score));
           return;
         }
         const float lead =
-            p.begin < 0 ? std::numeric_limits<float>::max() : static_cast<float>(sum - p.score);
-        p = {sum, lead, static_cast<int32_t>(begin), id};
+            p.begin < 0 ? std::numeric_limits<float>::max() : static_cast<float>(score - p.score);
+        p = {score, lead, static_cast<int32_t>(begin), id};
       };
       trie_.prefixes(word.substr(begin), [&](size_t n, int32_t id) {
         offer(begin + n, scores_[id], id);
@@ -157,6 +164,16 @@ class Unigram : public TokenModel {
     s.path.clear();
     for (size_t end = word.size(); end > 0; end = static_cast<size_t>(s.places[end].begin))
       s.path.push_back(s.places[end]);
+  }
+
+  double sum(double score, double before) const {
+    return float_sums_ ? static_cast<float>(score) + static_cast<float>(before) : score + before;
+  }
+
+  void take_off(UnigramScratch& s, size_t begin, size_t reached) const {
+    const double offset = s.places[begin].score;
+    for (size_t i = begin; i <= reached; ++i)
+      if (i == begin || s.places[i].begin >= 0) s.places[i].score = sum(-offset, s.places[i].score);
   }
 
   void append_unknown(std::string_view text, std::vector<int32_t>& ids) const {
@@ -182,8 +199,8 @@ class Unigram : public TokenModel {
   }
 
   int32_t unk_;
-  bool byte_fallback_, cut_at_marker_ = false;
-  double unk_score_ = 0;
+  bool byte_fallback_, float_sums_, cut_at_marker_ = false;
+  double unk_score_ = 0, steepest_ = 0;
   std::vector<double> scores_;  // [id]
   std::array<int32_t, 256> bytes_;
   PieceTrie trie_;

@@ -4,8 +4,8 @@
 //   best(end) = max over pieces that end there of best(begin) + score(piece)
 //
 // A character that no piece covers alone costs 10 more than the worst piece. Ids equal those of Hugging Face
-// `tokenizers` and of SentencePiece, whose sums, from the beginning of the text, are rounded to double: where
-// two ways are equally good, that decides.
+// `tokenizers`, whose sums from the beginning of the text are rounded to double, and of SentencePiece, which
+// keeps them as float: where two ways are equally good, that decides.
 #pragma once
 
 #include <memory>
@@ -28,6 +28,7 @@ struct UnigramSpec {
   std::vector<UnigramPiece> pieces;  // [id]
   int32_t unk = -1;
   bool byte_fallback = false;
+  bool float_sums = false;  // as SentencePiece
 };
 
 std::unique_ptr<const TokenModel> make_unigram(UnigramSpec spec);
