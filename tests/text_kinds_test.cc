@@ -257,6 +257,17 @@ TEST(TokenizerKinds, TakeNoQuadraticTime) {
   }
 }
 
+// The pattern of gpt-oss goes back over all of a word in capitals; the word must not be refused for that.
+TEST(TokenizerKinds, SplitWordsOfAnyLengthByRegularExpression) {
+  const std::string pattern = "[\\\\p{Lu}]*[\\\\p{Ll}]+|[\\\\p{Lu}]+[\\\\p{Ll}]*";
+  const Tokenizer tokenizer = Tokenizer::from_json(
+      R"({"model": {"type": "BPE", "vocab": {"A": 0}, "merges": []}, "pre_tokenizer": {"type": "Split",)"
+      R"( "pattern": {"Regex": ")" +
+          pattern + R"("}, "behavior": "Isolated", "invert": false}})",
+      "f");
+  EXPECT_EQ(tokenizer.encode(std::string(12'000'000, 'A')), std::vector<int32_t>(12'000'000, 0));
+}
+
 // Oracle: two orders of marks of different classes are canonically equivalent (Unicode 15, D108 and D109).
 TEST(TokenizerKinds, SortMarksOfAnyNumber) {
   const auto times = [](const std::string& text, size_t n) {

@@ -3,6 +3,8 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace lyceum {
@@ -119,6 +121,9 @@ Regex::~Regex() = default;
 bool Regex::find(std::string_view text, size_t from, size_t* begin, size_t* end) const {
   static thread_local Matcher matcher;
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  // a sane pattern goes back over a long word some times, one that never ends does so without end
+  const uint64_t limit = std::max<uint64_t>(10'000'000, 64 * static_cast<uint64_t>(text.size() - from));
+  pcre2_set_match_limit(matcher.context, static_cast<uint32_t>(std::min<uint64_t>(limit, UINT32_MAX)));
   int rc = pcre2_match(state_->code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, matcher.data,
                        matcher.context);
   if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
