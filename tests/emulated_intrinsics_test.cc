@@ -115,7 +115,7 @@ std::string words(const unsigned char* p, size_t bytes) {
 TEST(EmulatedIntrinsics, EveryIntrinsicOfTheKernelsHasACase) {
   std::set<std::string> known, used;
   for (const Case& c : kEmulatedCases) known.insert(c.name);
-  const std::regex intrinsic("_mm512_\\w+|_mm256_maskz?_\\w+");
+  const std::regex intrinsic("_mm512_\\w+|_mm(256)?_maskz?_\\w+");
   for (const auto& entry : std::filesystem::recursive_directory_iterator(LYCEUM_SOURCE_DIR "/src/kernels")) {
     if (!entry.is_regular_file()) continue;
     std::ifstream file(entry.path());

@@ -98,6 +98,10 @@ LYCEUM_EMULATE __m512i maskz_loadu_epi16(__mmask32 k, const void* p) {
 LYCEUM_EMULATE __m256i maskz_loadu_epi16_256(__mmask16 k, const void* p) {
   return load_masked<uint16_t, __m256i>(k, p);
 }
+LYCEUM_EMULATE __m128i maskz_loadu_epi16_128(__mmask8 k, const void* p) {
+  return load_masked<uint16_t, __m128i>(k, p);
+}
+LYCEUM_EMULATE void mask_storeu_epi32_256(void* p, __mmask8 k, __m256i x) { store_masked<uint32_t>(p, k, x); }
 LYCEUM_EMULATE void mask_storeu_ps(void* p, __mmask16 k, __m512 x) { store_masked<uint32_t>(p, k, x); }
 LYCEUM_EMULATE void mask_storeu_epi16(void* p, __mmask32 k, __m512i x) { store_masked<uint16_t>(p, k, x); }
 LYCEUM_EMULATE void mask_storeu_epi32(void* p, __mmask16 k, __m512i x) { store_masked<uint32_t>(p, k, x); }

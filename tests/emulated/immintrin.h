@@ -158,6 +158,10 @@
 #define _mm512_castsi512_si256 lyceum_emulated::castsi512_si256
 #undef _mm256_maskz_loadu_epi16
 #define _mm256_maskz_loadu_epi16 lyceum_emulated::maskz_loadu_epi16_256
+#undef _mm_maskz_loadu_epi16
+#define _mm_maskz_loadu_epi16 lyceum_emulated::maskz_loadu_epi16_128
+#undef _mm256_mask_storeu_epi32
+#define _mm256_mask_storeu_epi32 lyceum_emulated::mask_storeu_epi32_256
 #undef _mm256_mask_storeu_epi16
 #define _mm256_mask_storeu_epi16 lyceum_emulated::mask_storeu_epi16_256
 // What an instruction holds in itself is a constant.
