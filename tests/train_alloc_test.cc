@@ -11,7 +11,13 @@ std::atomic<bool> counting{false};
 std::atomic<int64_t> calls{0};
 }  // namespace
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__has_feature)  // clang's word for gcc's macro
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)  // the sanitizer's malloc must stay its own
 extern "C" {
 void* __libc_malloc(size_t);
 void* malloc(size_t bytes) {  // operator new, std::vector and std::function all end here

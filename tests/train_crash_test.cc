@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 
 #include "base/log.h"
@@ -73,21 +74,38 @@ pid_t start_child(const std::string& folder) {
   return pid;
 }
 
+// Seconds from the start of a child to its first checkpoint: what "any moment" has to be measured by.
+double time_to_first_checkpoint(const std::string& run) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto passed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  const pid_t pid = start_child(run);
+  while (!latest_complete(run + "/checkpoints") && passed() < 120) usleep(1000);
+  const double seconds = passed();
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  return seconds;
+}
+
 TEST(Kill, AHundredTimesAtAnyMomentNeverLeavesARunThatDoesNotGoOn) {
   TrainFolder folder;
   const std::string run = folder / "run";
+  const double first = time_to_first_checkpoint(folder / "measured");
   int64_t last = 0;
   for (int i = 0; i < 100; ++i) {
     const pid_t pid = start_child(run);
     ASSERT_GT(pid, 0);
-    usleep(static_cast<useconds_t>(20000 + RandomKey(3).below(static_cast<uint64_t>(i), 100000)));
+    usleep(static_cast<useconds_t>(1e6 * first * (0.3 + 2 * RandomKey(3).uniform(static_cast<uint64_t>(i)))));
     kill(pid, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(pid, &status, 0), pid);
     ASSERT_TRUE(WIFSIGNALED(status)) << "kill " << i << ": the run ended by itself with exit code "
                                      << WEXITSTATUS(status) << ", it could not go on";
     const auto latest = latest_complete(run + "/checkpoints");
-    if (last > 0) ASSERT_TRUE(latest) << "kill " << i;
+    if (last > 0) {
+      ASSERT_TRUE(latest) << "kill " << i;
+    }
     if (!latest) continue;
     ASSERT_GE(latest->step, last) << "kill " << i << " cost a checkpoint";
     ASSERT_EQ(verify_checkpoint(latest->path), std::vector<std::string>()) << "kill " << i;

@@ -1,9 +1,12 @@
-// train/: every family learns. Each recipe under recipes/families/ is read as it is, shrunk to a toy and
-// trained for some steps on a row of ids whose next one is mostly a function of the two before. Oracle: the
-// loss of the first steps.
+// train/: every family learns, and goes on after an interruption bit for bit, as does every router. Each
+// recipe under recipes/families/ is read as it is, shrunk to a toy and trained for some steps on a row of ids
+// whose next one is mostly a function of the two before. Oracles: the loss of the first steps; the run that
+// was not interrupted; its log.
 #include "analysis/accounting.h"
 #include "models/families.h"
 #include "models/weights.h"
+#include "moe/router.h"
+#include "train/replay.h"
 #include "train/span_corruption.h"
 #include "train_fixture.h"
 
@@ -59,6 +62,56 @@ TEST(Families, EachHasARecipeThatLowersTheLoss) {
     EXPECT_LT(seen.mean(140, 150), seen.mean(0, 5) - 0.15);
     const auto again = open_model(result.checkpoint, DType::kF32);  // and what it wrote is a model
     EXPECT_EQ(again->config().family, family);
+  }
+}
+
+// Trains four steps whole and in parts, and replays a step from the beginning and one from a checkpoint.
+void expect_exact_resume_and_replay(TrainConfig c, const std::string& folder) {
+  c.train.steps = 4, c.schedule.warmup_steps = 1, c.checkpoint.every = 2, c.checkpoint.keep_last = 9;
+  const auto run = [&](const std::vector<TrainObserver*>& observers) {
+    MemorySource source = tiny_source(c);
+    return train(c, TrainParts{source}, observers);
+  };
+  c.train.folder = folder + "/whole";
+  const auto whole = checkpoint_tensors(run({}).checkpoint);
+  for (const int64_t step : {2, 4}) {
+    MemorySource source = tiny_source(c);
+    const ReplayedStep replayed = replay_step(config_of_run(c.train.folder), source, step, nullptr);
+    EXPECT_EQ(replayed.from_step, step - 2);
+    EXPECT_EQ(replayed.differences, std::vector<std::string>()) << "step " << step;
+  }
+  c.train.folder = folder + "/parts";
+  StopAfter none(0), three(3);
+  run({&none});  // interrupted before the first step
+  run({&three});
+  EXPECT_TRUE(checkpoint_tensors(run({}).checkpoint) == whole) << "going on gave other bits";
+}
+
+TEST(Families, EachGoesOnAndIsReplayedBitForBit) {
+  for (const std::string& family : family_names()) {
+    SCOPED_TRACE(family);
+    TrainFolder folder;
+    TrainConfig c = toy(family, "");
+    c.train.precision = "bf16";
+    expect_exact_resume_and_replay(c, folder / "runs");
+  }
+}
+
+TEST(Routers, EachGoesOnAndIsReplayedBitForBit) {
+  for (const RouterKind& kind : router_table()) {
+    SCOPED_TRACE(kind.name);
+    TrainFolder folder;
+    TrainConfig c = toy("olmoe", "");
+    const std::string router = c.model.router = kind.name;
+    RouterOptions& o = c.model.routing;
+    c.model.n_experts = 4, c.model.top_k = 2;
+    if (router == "switch" || router == "base" || router == "hash" || router == "random_routed")
+      c.model.top_k = 1;
+    if (router == "hash") o.hash = "balanced";  // built from the counts of the text
+    if (router == "random_routed") o.n_domains = 1;
+    if (router == "hierarchical") o.groups = 2;
+    if (router == "sigmoid_top_k") o.selection_bias = true;
+    expect_exact_resume_and_replay(c, folder / "runs");
   }
 }
 

@@ -2,15 +2,18 @@
 # usage: tools/check_readme.sh [FILE...]    Runs the commands that README.md (and others) shows, as they stand there.
 #
 # Taken are ```sh blocks below a line <!-- run -->; with <!-- run: COMMANDS --> those are run instead of the block (a
-# shorter training, say). What would go to runs/ goes to build/readme-runs/. Blocks run in order, each command must succeed.
+# shorter training, say). Blocks run in order, each command must succeed, in a folder of their own that looks like the
+# clone but for runs/.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 [ $# -gt 0 ] || set -- README.md
-rm -rf build/readme-runs
+source=$PWD place=$PWD/build/readme
+rm -rf "$place" && mkdir -p "$place" || exit 1
+for entry in *; do [ "$entry" = runs ] || ln -s "$source/$entry" "$place/$entry"; done
 passed=0 failed=0
 while IFS= read -r -d '' block; do
-  command=${block//runs\//build/readme-runs/}
-  if (set -e; eval "$command") </dev/null >build/readme.log 2>&1; then
+  # A shell of its own: inside of an `if`, set -e of a subshell is without effect.
+  if (cd "$place" && exec bash -eu -o pipefail -c "$block") </dev/null >build/readme.log 2>&1; then
     passed=$((passed + 1))
     echo "ok: ${block%%$'\n'*}"
   else

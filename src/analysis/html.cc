@@ -45,7 +45,7 @@ tr.total td{font-weight:640;border-top:1px solid var(--ink-3)}
 td.key{font-weight:560;white-space:nowrap} td.text{min-width:17em;color:var(--ink-2);font-size:13px}
 .chip{display:inline-block;font-size:12px;font-weight:600;letter-spacing:.02em;color:var(--ink-2);background:var(--page);border:1px solid var(--rule);border-radius:99px;padding:1px 10px}
 .sample{display:flex;flex-direction:column;gap:12px}
-.sample pre{margin:0;font:13.5px/1.6 var(--mono);white-space:pre-wrap;overflow-wrap:anywhere;max-height:340px;overflow-y:auto;color:var(--ink)}
+.sample pre{margin:0;font:13.5px/1.6 var(--mono);white-space:pre-wrap;overflow-wrap:anywhere;color:var(--ink)}
 .sample.prose pre{font-family:var(--sans);font-size:15px}
 .sample .prefix{color:var(--ink-3)}
 .words{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:14px}

@@ -80,7 +80,7 @@ void add_scores(HtmlPage& page, const std::vector<DomainScore>& scores) {
 void add_samples(HtmlPage& page, const std::vector<ReportSample>& samples) {
   if (samples.empty()) return;
   page.section("samples", "What it writes",
-               "Grey: the beginning of a held-out document, given. Black: how the model goes on.");
+               "Faint: the beginning of a held-out document, given. Strong: how the model goes on.");
   page.open("grid");
   for (const ReportSample& s : samples)
     page.raw(std::string("<article class=\"card sample") + (s.code ? "" : " prose") +

@@ -76,7 +76,7 @@ void add_load(HtmlPage& page, const RoutingReport& r) {
   map.legend = "of a balanced share";
   map.columns = expert_names(r.n_experts);
   map.scale = HeatScale::kAroundOne;
-  map.width = 1020;
+  map.width = 1020, map.largest_cell = 160;  // few experts: wide cells, not a picture blown up
   int64_t dead = 0;
   for (const RoutingLayer& layer : r.layers) {
     map.rows.push_back(std::to_string(layer.layer));

@@ -16,9 +16,15 @@ int step_of(const HeatMap& chart, double v, double top) {
   return static_cast<int>(std::lround(std::clamp(t, 0.0, 1.0) * (kHeatSteps - 1)));
 }
 
+double legend_step(const HeatMap& chart) { return chart.scale == HeatScale::kAroundOne ? 10 : 7; }
+
+double legend_width(const HeatMap& chart) {
+  return kHeatSteps * legend_step(chart) + 14 + text_width(chart.legend, 12);
+}
+
 std::string legend_bar(const HeatMap& chart, double x, double y, double top) {
   const char* ramp = chart.scale == HeatScale::kAroundOne ? "d" : "q";
-  const double step = chart.scale == HeatScale::kAroundOne ? 10 : 7;
+  const double step = legend_step(chart);
   std::string out;
   for (int i = 0; i < kHeatSteps; ++i)
     out += svg_rect(x + i * step, y, step + 0.3, 10, ramp + std::to_string(i), "");
@@ -56,7 +62,7 @@ std::string heat_map(const HeatMap& chart) {
   const bool square = rows == columns && chart.row_label == chart.column_label;
   const double h = square ? cell : cell_height, head = chart.column_label.empty() ? 6 : 24;
   const double grid_height = h * static_cast<double>(rows), bottom = head + grid_height;
-  const double width = std::max(left + cell * static_cast<double>(columns), left + 250.0),
+  const double width = std::max(left + cell * static_cast<double>(columns), left + legend_width(chart)),
                height = bottom + 64;
 
   std::string out = svg_open("heat", chart.title, width, height);

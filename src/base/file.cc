@@ -96,9 +96,10 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   if (fd < 0) fail_errno("open", path, errno);
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    const int code = S_ISDIR(info.st_mode) ? EISDIR : errno;
     ::close(fd);
-    fail_errno("open", path, code);
+    fail(ErrorKind::kIo, "open", path,
+         S_ISDIR(info.st_mode) ? ": wanted a file, found a folder"
+                               : ": wanted a file, found a device or a pipe");
   }
   size_ = static_cast<size_t>(info.st_size);
   if (size_ > 0) {

@@ -38,8 +38,11 @@ void run_analyze(AnalyzeOptions o) {
   report.title = "Routing of " + paths.back();
   report.kicker = "lyceum analyze";
   report.routing = pages.report;
-  report.commands.push_back(
-      {"This page again", "lyceum analyze " + paths.back() + " --data ... --out " + o.out});
+  std::string again = "lyceum analyze";
+  for (const std::string& model : o.models) again += " " + model;
+  again += " --data";
+  for (const std::string& data : o.data) again += " " + data;
+  report.commands.push_back({"This page again", again + " --out " + o.out});
   write_file(o.out, report_html(report));
   if (!o.json.empty()) write_file(o.json, report_json(report));
 

@@ -13,7 +13,10 @@
 #include "cli/verb.h"
 #include "kernels/paths.h"
 #include "kernels/peak.h"
+#include "text/tokenizer.h"
+#include "train/forecast.h"
 #include "train/memory.h"
+#include "train/open_data.h"
 
 namespace lyceum {
 namespace {
@@ -154,16 +157,59 @@ void print(const Json& j) {
   }
 }
 
+// What a recipe needs here, in memory and time; throws when it cannot fit.
+void examine(const std::string& recipe, const std::vector<std::string>& arguments, bool as_json) {
+  std::vector<Setting> overrides;
+  for (const std::string& argument : arguments) overrides.push_back(parse_override(argument));
+  TrainConfig config = read_recipe(recipe, overrides);
+  config.validate();
+  if (config.model.vocab == 0 || !config.train.from.empty()) resolve_model(config);
+  config.model.validate();
+  const MemoryNeed need = memory_need(config);
+  refuse_what_cannot_fit(config);
+  refuse_small_disk(config);
+  const Forecast f = forecast(config);
+  if (as_json) {
+    const Json j = {{"parameters", need.parameters},
+                    {"train_bytes", need.total()},
+                    {"available_bytes", memory_available()},
+                    {"step_seconds", f.step_seconds},
+                    {"step_tokens", f.step_tokens},
+                    {"steps", f.steps},
+                    {"seconds", f.seconds}};
+    std::printf("%s\n", j.dump(2).c_str());
+    return;
+  }
+  std::printf("%s\nmemory   %s of %s; %s\ntime     %s\n", recipe.c_str(), human_bytes(need.total()).c_str(),
+              human_bytes(memory_available()).c_str(), need.text().c_str(), f.text().c_str());
+}
+
 void add_doctor(CLI::App& root) {
-  auto json = std::make_shared<bool>(false);
+  struct Options {
+    std::string recipe;
+    bool json = false;
+  };
+  auto o = std::make_shared<Options>();
   CLI::App* app =
       root.add_subcommand("doctor", "this machine: instruction sets, speed, memory, which models fit");
-  app->add_flag("--json", *json, "the same for programs");
+  app->add_option("RECIPE", o->recipe,
+                  "what this recipe needs in memory and time, measured; refused if it cannot fit")
+      ->check(CLI::ExistingFile);
+  app->add_flag("--json", o->json, "the same for programs");
+  app->allow_extras();
   app->footer(
-      "Examples:\n  lyceum doctor\n  lyceum doctor --json | jq .peak\n  LYCEUM_ISA=avx2 lyceum doctor");
-  app->callback([json] {
+      "With a recipe, keys can be given as for `lyceum train`: --section.key=value.\n"
+      "Examples:\n"
+      "  lyceum doctor\n"
+      "  lyceum doctor --json | jq .peak\n"
+      "  lyceum doctor recipes/olmoe-small.toml --train.micro_batch=4\n"
+      "  LYCEUM_ISA=avx2 lyceum doctor");
+  app->callback([app, o] {
+    if (!o->recipe.empty()) return examine(o->recipe, app->remaining(), o->json);
+    check(app->remaining().empty(), "doctor", "wanted a recipe before \"",
+          app->remaining().empty() ? "" : app->remaining()[0], "\"");
     const Json j = facts();
-    if (*json) std::printf("%s\n", j.dump(2).c_str());
+    if (o->json) std::printf("%s\n", j.dump(2).c_str());
     else print(j);
   });
 }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "cli/verb.h"
+#include "train/state.h"
 
 namespace lyceum {
 
@@ -52,6 +53,7 @@ const Verb kVerbs[] = {
 int run(int argc, char** argv) {
   CLI::App app{"lyceum: the whole life of a sparse mixture-of-experts language model in one program"};
   app.name("lyceum");
+  app.set_version_flag("--version", program_version());
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "help of every verb");
   app.footer("Every verb has --help with examples. First time here? Run ./quickstart in the source folder.");

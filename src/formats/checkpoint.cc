@@ -115,9 +115,10 @@ std::optional<CompleteCheckpoint> latest_complete(const std::string& root) {
 Checkpoint::Checkpoint(const std::string& folder)
     : path_(folder), manifest_(read_manifest(folder)), weights_(folder) {
   const std::string training = folder + "/" + kTrainingFolder;
-  const bool has = std::any_of(manifest_.files.begin(), manifest_.files.end(), [](const auto& file) {
-    return file.first.starts_with(std::string(kTrainingFolder) + "/" + kTrainingStem);
-  });
+  std::string stem = kTrainingFolder;
+  stem.append("/").append(kTrainingStem);
+  const bool has = std::any_of(manifest_.files.begin(), manifest_.files.end(),
+                               [&](const auto& file) { return file.first.starts_with(stem); });
   if (has) training_.emplace(training, kTrainingStem);
   for (const auto& [name, file] : manifest_.files) {
     const bool is_training = name.starts_with(std::string(kTrainingFolder) + "/");

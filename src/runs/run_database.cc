@@ -188,7 +188,9 @@ void RunDatabase::remove(const std::string& id) {
 
 std::vector<RunInfo> RunDatabase::list() const {
   std::vector<RunInfo> runs;
-  Statement all(state_->db, (std::string(kSelect) + "ORDER BY started DESC, rowid DESC").c_str());
+  std::string select = kSelect;
+  select.append("ORDER BY started DESC, rowid DESC");
+  Statement all(state_->db, select.c_str());
   while (all.step()) runs.push_back(row_of(all));
   return runs;
 }

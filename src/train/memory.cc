@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "analysis/accounting.h"
+#include "base/file.h"
 #include "base/progress.h"
 #include "models/families.h"
 
@@ -49,6 +50,8 @@ MemoryNeed memory_need(const TrainConfig& config) {
   need.state =
       16 * n.all - (muon ? 4 * n.by_muon : 0);  // weight + residual 4, gradient 4, moments 8 (muon 4)
 
+  need.disk = need.state - 4 * n.all;
+
   // Elements kept per token and layer: x, its norm, q k v twice (norm, rope), attention out and projection,
   // residual, norm, then for each slot gate and up, and the routing rows.
   const double width = half ? 2 : 4, tokens = static_cast<double>(config.train.micro_batch) *
@@ -91,6 +94,14 @@ void refuse_what_cannot_fit(const TrainConfig& config) {
          "), ", human_bytes(available),
          " are available; use fewer or narrower layers (model.*), a smaller train.micro_batch with more "
          "train.micro_batches, or train.recompute=true");
+}
+
+void refuse_small_disk(const TrainConfig& config) {
+  const MemoryNeed need = memory_need(config);
+  const double free = static_cast<double>(free_disk_bytes(config.train.folder));
+  if (need.disk > free)
+    fail(ErrorKind::kIo, "train", "a checkpoint takes ", human_bytes(need.disk), ", the disk of ",
+         config.train.folder, " has ", human_bytes(free), "; free some space or choose another train.folder");
 }
 
 }  // namespace lyceum

@@ -22,19 +22,11 @@ TrainParts OpenedData::parts() {
           {},      kernels::measure_peak(false, config.precision() == DType::kF32).flops_all};
 }
 
-OpenedData open_data(const TrainConfig& wanted) {
-  OpenedData out;
-  TrainConfig& c = out.config = wanted;
-  check(!c.data.train.empty(), "data", "data.train names no token shards; `lyceum data prepare` makes them");
+Tokenizer resolve_model(TrainConfig& c) {
   check(!c.data.tokenizer.empty(), "data",
-        "data.tokenizer must name the folder of the tokenizer.json that "
-        "made the shards");
-  const Tokenizer tokenizer = Tokenizer::load(c.data.tokenizer);
-  for (const char* name : kTokenizerFiles)
-    if (file_exists(c.data.tokenizer + "/" + name))
-      out.texts[name] = read_file(c.data.tokenizer + "/" + name);
+        "data.tokenizer must name the folder of the tokenizer.json that made the shards");
+  Tokenizer tokenizer = Tokenizer::load(c.data.tokenizer);
   check(tokenizer.eos_id() >= 0, c.data.tokenizer.c_str(), "the tokenizer has no end-of-text token");
-
   if (!c.train.from.empty()) {
     const std::string path = c.train.from + "/config.json";
     const double balance = c.model.balance_coefficient;
@@ -45,6 +37,17 @@ OpenedData open_data(const TrainConfig& wanted) {
   check(c.model.vocab >= tokenizer.vocab_size(), "model", "model.vocab = ", c.model.vocab,
         " is smaller than the tokenizer's ", tokenizer.vocab_size(), " ids; set it to 0 or more");
   c.model.eos = tokenizer.eos_id(), c.model.bos = tokenizer.bos_id(), c.model.pad = tokenizer.pad_id();
+  return tokenizer;
+}
+
+OpenedData open_data(const TrainConfig& wanted) {
+  OpenedData out;
+  TrainConfig& c = out.config = wanted;
+  check(!c.data.train.empty(), "data", "data.train names no token shards; `lyceum data prepare` makes them");
+  const Tokenizer tokenizer = resolve_model(c);
+  for (const char* name : kTokenizerFiles)
+    if (file_exists(c.data.tokenizer + "/" + name))
+      out.texts[name] = read_file(c.data.tokenizer + "/" + name);
 
   out.source = std::make_unique<ShardSource>(c.data.loader, c.data.train, c.model.vocab, tokenizer.eos_id(),
                                              c.train.micro_batch);
@@ -65,7 +68,11 @@ TrainResult train(const TrainConfig& config, const std::vector<TrainObserver*>& 
   if (config.train.from.empty()) shape.validate();
   OpenedData data = open_data(config);
   TrainParts parts = data.parts();
-  parts.peak_flops = kernels::measure_peak(false, config.precision() == DType::kF32).flops_all;
+  refuse_what_cannot_fit(data.config);
+  if (!latest_complete(config.train.folder + "/checkpoints")) {
+    refuse_small_disk(data.config);
+    parts.forecast = forecast(data.config);
+  }
   return train(data.config, parts, observers);
 }
 

@@ -9,6 +9,8 @@
 
 namespace lyceum {
 
+class Tokenizer;
+
 struct OpenedData {
   TrainConfig config;  // with the vocabulary and, with train.from, the model of that checkpoint
   std::unique_ptr<ShardSource> source;
@@ -16,6 +18,10 @@ struct OpenedData {
   std::map<std::string, std::string> texts;  // tokenizer files
   TrainParts parts();
 };
+
+// Says what a recipe leaves open: the vocabulary of its tokenizer and, with train.from, the model of that
+// checkpoint. Returns the tokenizer.
+Tokenizer resolve_model(TrainConfig& config);
 
 // Throws kNotFound, kCorruptData or kInvalidArgument naming the path and the key.
 OpenedData open_data(const TrainConfig& config);

@@ -11,9 +11,9 @@ std::string step_note(const StepMetrics& row) {
   double worst = 0;
   for (const LayerMetrics& l : row.layers) worst = std::max(worst, l.load_max_over_mean);
   char text[200];
-  int n = std::snprintf(text, sizeof text, "step %lld  loss %.3f  %s tokens/s  %.2f TFLOP/s",
+  int n = std::snprintf(text, sizeof text, "step %lld  loss %.3f  %s tokens/s  %.*f TFLOP/s",
                         static_cast<long long>(row.step), row.loss,
-                        human_count(row.tokens_per_second).c_str(), row.tflops);
+                        human_count(row.tokens_per_second).c_str(), row.tflops < 0.1 ? 3 : 2, row.tflops);
   std::string out(text, static_cast<size_t>(n));
   if (row.share_of_peak > 0) {
     n = std::snprintf(text, sizeof text, " (%.0f %% of peak)", 100 * row.share_of_peak);
@@ -30,6 +30,7 @@ void ProgressLine::on_start(const TrainStart& s) {
   log_info("train", s.config.model.family, ", ", human_count(static_cast<double>(s.active_parameters)),
            " of ", human_count(static_cast<double>(s.parameters)), " parameters see a token; ",
            s.memory.text());
+  if (s.forecast.step_seconds > 0) log_info("train", s.forecast.text());
   if (s.resumed_step > 0) log_info("train", "resumed after step ", s.resumed_step);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "train/resume.h"
+#include "train/span_corruption.h"
 
 namespace lyceum {
 namespace {
@@ -14,7 +15,7 @@ Begin nearest_state(const TrainConfig& config, BatchSource& source, int64_t step
   std::vector<CompleteCheckpoint> found = complete_checkpoints(config.train.folder + "/checkpoints");
   while (!found.empty() && found.back().step >= step) found.pop_back();
   if (!found.empty()) return load_checkpoint(Checkpoint(found.back().path), config, source);
-  return begin_anew(config);
+  return begin_anew(config, source);
 }
 
 // The line of metrics of each step; the last one wins.
@@ -62,7 +63,9 @@ TrainConfig config_of_run(const std::string& folder) {
   return config;
 }
 
-ReplayedStep replay_step(const TrainConfig& config, BatchSource& source, int64_t step, Taps* taps) {
+ReplayedStep replay_step(const TrainConfig& config, BatchSource& texts, int64_t step, Taps* taps) {
+  auto corrupted = corrupted_source(config.model, texts, config.train.seed);
+  BatchSource& source = corrupted ? *corrupted : texts;
   const std::string& folder = config.train.folder;
   check(step >= 1, "replay", "steps are counted from 1, found ", step);
   const std::vector<StepMetrics> rows = read_metrics(folder + "/metrics.jsonl").rows;

@@ -1,5 +1,7 @@
 #include "train/resume.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "models/weights.h"
 
@@ -33,6 +35,19 @@ std::unique_ptr<Model> trainable(const TrainConfig& config) {
   auto model = std::make_unique<Model>(config.model, config.precision());
   model->enable_gradients();
   return model;
+}
+
+// Tables of token ids are built from what will be read, once, and say how even the load will be.
+void build_tables(const Model& model, const BatchSource& source) {
+  const ModelConfig& c = model.config();
+  if (!c.sparse() || !(find_router(c.router).uses & kUsesTable)) return;
+  const std::vector<double> counts = source.id_counts(std::max<int64_t>(1, c.routing.n_domains), c.vocab);
+  check(
+      !counts.empty() || c.routing.hash != "balanced", "train",
+      "router.hash = balanced wants the token counts of the training text, which this source does not have");
+  if (counts.empty()) return;
+  for (Router* r : model.routers())
+    if (const std::string line = r->build_table(counts); !line.empty()) log_info("router", line);
 }
 
 Begin from_checkpoint(const TrainConfig& config) {
@@ -87,15 +102,16 @@ Begin begin_or_resume(const TrainConfig& config, BatchSource& source) {
       log_warn("train", found.back().path, " is damaged, the one before it is taken: ", e.what());
     }
   }
-  return begin_anew(config);
+  return begin_anew(config, source);
 }
 
-Begin begin_anew(const TrainConfig& config) {
+Begin begin_anew(const TrainConfig& config, const BatchSource& source) {
   if (!config.train.from.empty()) return from_checkpoint(config);
   Begin begin;
   begin.model = trainable(config);
   begin.optimizer = make_optimizer(config.optimizer, begin.model->parameters());
   begin.model->initialise(RandomKey(static_cast<uint64_t>(config.train.seed)));
+  build_tables(*begin.model, source);
   return begin;
 }
 

@@ -22,8 +22,8 @@ struct Begin {
 // or seed differ).
 Begin begin_or_resume(const TrainConfig& config, BatchSource& source);
 
-// train.from, or random weights: what step 1 begins with.
-Begin begin_anew(const TrainConfig& config);
+// train.from, or random weights and tables of ids built from the source's text: what step 1 begins with.
+Begin begin_anew(const TrainConfig& config, const BatchSource& source);
 
 // Loads a checkpoint with its training state, as resuming does.
 Begin load_checkpoint(const Checkpoint& checkpoint, const TrainConfig& config, BatchSource& source);

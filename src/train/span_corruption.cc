@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "models/families.h"
 
 namespace lyceum {
 namespace {
@@ -70,6 +71,12 @@ SpanCorruption span_corruption_of(const ModelConfig& model) {
   SpanCorruption form;
   form.vocab = model.vocab, form.start = static_cast<int32_t>(model.decoder_start);
   return form;
+}
+
+std::optional<CorruptedSource> corrupted_source(ModelConfig model, BatchSource& texts, int64_t seed) {
+  find_family(model.family).fix(model);
+  if (!model.encoder_decoder()) return std::nullopt;
+  return CorruptedSource(texts, span_corruption_of(model), static_cast<uint64_t>(seed));
 }
 
 void CorruptedSource::next(Batch& batch) {

@@ -7,6 +7,8 @@
 // i. The decoder reads the target behind its start token. Which spans: a function of the key alone.
 #pragma once
 
+#include <optional>
+
 #include "base/random.h"
 #include "models/config.h"
 #include "train/batch_source.h"
@@ -38,5 +40,9 @@ class CorruptedSource : public BatchSource {
   SpanCorruption form_;
   uint64_t seed_, batches_ = 0;
 };
+
+// What a model learns from when it is given these texts: corrupted, if it has an encoder; nothing: as they
+// are.
+std::optional<CorruptedSource> corrupted_source(ModelConfig model, BatchSource& texts, int64_t seed);
 
 }  // namespace lyceum

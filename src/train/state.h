@@ -48,7 +48,7 @@ void restore_weights(const Checkpoint& checkpoint, Model& model);
 // The optimiser's tensors and step count. Throws kCorruptData naming a tensor that is missing or misshapen.
 void restore_optimizer(const Checkpoint& checkpoint, const TrainingState& state, Optimizer& optimizer);
 
-// Version of the program, as `git describe` gave it when it was built.
+// Version of the program, as `git describe` gave it when the build was configured; "development" without git.
 const char* program_version();
 
 }  // namespace lyceum

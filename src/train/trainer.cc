@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "kernels/isa.h"
-#include "models/families.h"
 #include "models/weights.h"
 #include "runs/run_recorder.h"
 #include "train/resume.h"
@@ -59,7 +58,6 @@ class Trainer {
 
  private:
   void open();
-  void build_tables();
   RunRecorder open_recorder() const;
   void announce() const;
   bool finished() const;
@@ -97,30 +95,17 @@ void Trainer::open() {
   Begin begin = begin_or_resume(config_, parts_.source);
   model_ = std::move(begin.model), optimizer_ = std::move(begin.optimizer), state_ = begin.state;
   resumed_ = begin.resumed ? state_.step : 0;
+  if (!begin.resumed) state_.cursor = parts_.source.cursor();  // a run may be stopped before its first step
   if (begin.resumed) saved_step_ = state_.step, result_.checkpoint = begin.checkpoint;
   parameters_ = model_->parameters(), routers_ = model_->routers(), losses_ = config_.balance_options();
-  if (!begin.resumed && config_.train.from.empty()) build_tables();
   batches_.resize(static_cast<size_t>(config_.train.micro_batches));
   seconds_before_ = state_.seconds;
   started_ = saved_at_ = now();
 }
 
-// Tables of token ids are built from what will be read, once, and say how even the load will be.
-void Trainer::build_tables() {
-  const ModelConfig& c = config_.model;
-  if (!c.sparse() || !(find_router(c.router).uses & kUsesTable)) return;
-  const std::vector<double> counts =
-      parts_.source.id_counts(std::max<int64_t>(1, c.routing.n_domains), c.vocab);
-  check(
-      !counts.empty() || c.routing.hash != "balanced", "train",
-      "router.hash = balanced wants the token counts of the training text, which this source does not have");
-  if (counts.empty()) return;
-  for (Router* r : routers_)
-    if (const std::string line = r->build_table(counts); !line.empty()) log_info("router", line);
-}
-
 void Trainer::announce() const {
-  TrainStart start{config_, *model_, 0, 0, memory_need(config_), resumed_, parts_.peak_flops};
+  TrainStart start{config_,           *model_,        0, 0, memory_need(config_), resumed_,
+                   parts_.peak_flops, parts_.forecast};
   for (const Parameter* p : parameters_) {
     start.parameters += p->elements();
     start.active_parameters +=
@@ -269,7 +254,8 @@ TrainResult Trainer::run() {
     try {
       if (state_.step > 0) save(recorder);
     } catch (const Error& second) {
-      log_warn("train", "the state could not be saved either: ", second.what());
+      if (std::string(second.what()) != e.what())
+        log_warn("train", "the state could not be saved either: ", second.what());
     }
     recorder.finish("failed", e.what());
     throw;
@@ -328,13 +314,15 @@ std::vector<LayerMetrics> layer_metrics(const StepGradient& gradient) {
 
 TrainResult train(const TrainConfig& config, TrainParts parts, const std::vector<TrainObserver*>& observers) {
   config.validate();
-  ModelConfig model = config.model;
-  find_family(model.family).fix(model);
-  if (!model.encoder_decoder()) return Trainer(config, parts, observers).run();
-  CorruptedSource corrupted(parts.source, span_corruption_of(model),
-                            static_cast<uint64_t>(config.train.seed));
-  TrainParts with_sources{corrupted, parts.held_out, parts.texts, parts.files, parts.clock, parts.peak_flops};
-  return Trainer(config, with_sources, observers).run();
+  auto corrupted = corrupted_source(config.model, parts.source, config.train.seed);
+  TrainParts used{corrupted ? *corrupted : parts.source,
+                  parts.held_out,
+                  parts.texts,
+                  parts.files,
+                  parts.clock,
+                  parts.peak_flops,
+                  parts.forecast};
+  return Trainer(config, used, observers).run();
 }
 
 }  // namespace lyceum

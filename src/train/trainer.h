@@ -25,6 +25,7 @@
 
 #include "runs/metrics.h"
 #include "train/batch_source.h"
+#include "train/forecast.h"
 #include "train/held_out.h"
 #include "train/memory.h"
 #include "train/state.h"
@@ -39,6 +40,7 @@ struct TrainStart {
   MemoryNeed memory;
   int64_t resumed_step = 0;  // 0: a new run
   double peak_flops = 0;     // measured; 0: not known
+  Forecast forecast;         // of a new run; step_seconds = 0: none was made
 };
 
 struct StepReport {
@@ -80,6 +82,7 @@ struct TrainParts {
   FileSystem* files = nullptr;                    // real_files()
   std::function<double()> clock = {};             // seconds, steady; real time when empty
   double peak_flops = 0;
+  Forecast forecast = {};  // for the observers
 };
 
 // Trains as the recipe says: opens data and tokenizer, resumes by itself when train.folder holds a complete

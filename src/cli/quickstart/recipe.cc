@@ -66,17 +66,8 @@ std::string recipe_text(const Options& o, const PreparedData& data, const Size& 
     << "\n\n[optimizer]\nname = \"muon\"\nlr = " << learning_rate(s)
     << "\n\n[schedule]\nkind = \"linear\"\nwarmup = 0.02\nfinal = 0\n\n[train]\nfolder = " << quoted(o.run)
     << "\nmicro_batch = " << s.micro_batch << "\nminutes = " << o.minutes
-    << "\n\n[evaluation]\nevery = 0\ntokens = 65536\n\n[checkpoint]\nminutes = 2\nkeep_last = 1\n";
+    << "\n\n[evaluation]\nevery = 0\ntokens = 65536\n\n[checkpoint]\nminutes = 2\nkeep_last = 3\n";
   return t.str();
-}
-
-// Every word of the recipe but its minutes: what must stay for training to go on.
-std::string without_minutes(const std::string& text) {
-  std::string out;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);)
-    if (!line.starts_with("minutes = ") || !out.ends_with("\n")) out += line + "\n";
-  return out;
 }
 
 // The old run makes room, nothing of it is lost.

@@ -120,7 +120,7 @@ std::vector<Headline> headlines_of(const Result& r) {
       {"read", human_count(static_cast<double>(t.tokens)) + " tokens", "in " + human_seconds(t.seconds), ""});
   out.push_back(
       {"tokens per second", human_count(t.tokens_per_second),
-       number(t.tflops, 2, " TFLOP/s") +
+       number(t.tflops, 3, " TFLOP/s") +
            (t.share_of_peak > 0 ? ", " + number(100 * t.share_of_peak, 0, " % of this CPU's peak") : ""),
        ""});
   return out;
@@ -133,7 +133,7 @@ ReportData report_of(const Result& r) {
   d.lead = "A sparse mixture-of-experts model, trained from random weights for " +
            human_seconds(r.training.seconds) + " on " + human_bytes(static_cast<double>(r.data.bytes())) +
            " of text in " + std::to_string(r.data.domains.size()) +
-           " domains. Every number below is of text that it did not see.";
+           " domains. Its scores and samples are of text that it did not see.";
   d.headlines = headlines_of(r);
   for (const HeldOutScore& s : r.scores.domains)
     d.scores.push_back({s.name, s.bytes, s.bits_per_byte, s.xz_bits_per_byte});
@@ -148,7 +148,9 @@ ReportData report_of(const Result& r) {
   for (const Sample& s : r.samples)
     d.samples.push_back({s.domain, s.prefix, s.text, kinds[s.domain] == "code"});
   d.curves = curves_of(r.options.run + "/metrics.jsonl");
-  d.routing = read_routing(checkpoints_of({r.options.run}), documents, {}, "bf16").report;
+  CollectOptions collect;
+  collect.tokens_per_domain = 8192;  // of every checkpoint
+  d.routing = read_routing(checkpoints_of({r.options.run}), documents, collect, "bf16").report;
   d.data = data_rows(r.data);
   d.costs = costs_of(r.training);
   d.machine = {{"CPU", cpu_info().name},

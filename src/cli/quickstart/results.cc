@@ -61,8 +61,8 @@ std::vector<std::pair<std::string, std::string>> next_commands(const Options& o)
   return {
       {"Let it write from your words", "build/lyceum chat " + o.run},
       {"See what its routers do with your text", "build/lyceum analyze " + o.run + " --data README.md src"},
-      {"Compare routers on the same text, in one report", compare},
-      {"Train on for longer", again}};
+      {"Train on for longer", again},
+      {"Compare routers on the same text, in one report", compare}};
 }
 
 void print_results(const Result& r) {
@@ -78,7 +78,7 @@ void print_results(const Result& r) {
               human_count(static_cast<double>(t.active_parameters)).c_str(),
               static_cast<long long>(r.config.model.top_k), static_cast<long long>(r.config.model.n_experts),
               static_cast<long long>(r.config.model.n_layers));
-  std::printf("%s tokens in %s: %s tokens/s, %.2f TFLOP/s",
+  std::printf("%s tokens in %s: %s tokens/s, %.3f TFLOP/s",
               human_count(static_cast<double>(t.tokens)).c_str(), human_seconds(t.seconds).c_str(),
               human_count(t.tokens_per_second).c_str(), t.tflops);
   if (t.share_of_peak > 0) std::printf(", %.0f %% of this CPU's measured peak", 100 * t.share_of_peak);
@@ -96,8 +96,9 @@ void print_results(const Result& r) {
   std::printf("\n\n  report     %s/report.html\n  model      %s/checkpoint  (a Hugging Face directory)\n",
               run, run);
   std::printf("  numbers    %s/summary.json\n\nTry next\n", run);
-  for (const auto& [purpose, command] : next_commands(r.options))
-    std::printf("  %-42s %s\n", command.c_str(), purpose.c_str());
+  const auto next = next_commands(r.options);  // all of them stand in the report
+  for (size_t i = 0; i < 3; ++i)
+    std::printf("  %s\n      %s\n", next[i].first.c_str(), next[i].second.c_str());
 }
 
 }  // namespace lyceum::quickstart

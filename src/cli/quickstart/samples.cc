@@ -102,7 +102,8 @@ std::vector<Sample> write_samples(const Options& o, const PreparedData& data, co
     g.sampling.temperature = 0.7;
     if (folder.eos() >= 0) g.stop_ids = {folder.eos()};
     if (prompt.empty() || g.max_tokens < 1) continue;
-    s.text = folder.tokenizer.decode(generate(*folder.model, prompt, g, folder.vocab()));
+    StreamDecoder decoder(folder.tokenizer);  // whole characters only
+    for (const int32_t id : generate(*folder.model, prompt, g, folder.vocab())) s.text += decoder.push(id);
     rows.push_back(json_of(s));
     out.push_back(std::move(s));
   }

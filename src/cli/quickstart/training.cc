@@ -16,7 +16,6 @@ struct Counts : TrainObserver {
   void on_start(const TrainStart& start) override {
     parameters = start.parameters, active = start.active_parameters;
     vocab = start.config.model.vocab;
-    log_info("quickstart", start.memory.text());
   }
 };
 

@@ -1,0 +1,85 @@
+#include "train/forecast.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "base/progress.h"
+#include "models/families.h"
+#include "train/resume.h"
+#include "train/span_corruption.h"
+#include "train/trainer.h"
+
+namespace lyceum {
+namespace {
+
+constexpr double kMost = 2;    // seconds of measuring
+constexpr size_t kRounds = 9;  // micro-batches measured; the median counts
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Ids as frequent as words of text are (Zipf): embedding rows and experts are hit as unevenly.
+MemorySource made_up_text(const TrainConfig& c) {
+  const double vocab = static_cast<double>(c.model.vocab);
+  const RandomKey key(1);
+  std::vector<int32_t> ids(static_cast<size_t>(64 * c.data.loader.sequence_length));
+  for (size_t i = 0; i < ids.size(); ++i)
+    ids[i] = static_cast<int32_t>(std::min(vocab - 1, std::pow(vocab, key.uniform(i)) - 1));
+  return MemorySource(std::move(ids), c.data.loader.sequence_length, c.train.micro_batch, 1);
+}
+
+}  // namespace
+
+Forecast forecast(const TrainConfig& config) {
+  TrainConfig c = config;
+  c.train.from.clear();  // only the shape counts
+  ModelConfig form = c.model;
+  find_family(form.family).fix(form);
+  if (form.router == "random_routed" && form.routing.n_domains == 0) c.model.routing.n_domains = 1;
+  MemorySource text = made_up_text(c);
+  auto corrupted = corrupted_source(c.model, text, 1);
+  BatchSource& source = corrupted ? static_cast<BatchSource&>(*corrupted) : text;
+  const Begin begin = begin_anew(c, source);
+  const std::vector<Parameter*> parameters = begin.model->parameters();
+  std::vector<Batch> batches(1);
+  StepGradient gradient;
+  const auto micro_batch = [&] {
+    const double start = now();
+    source.next(batches[0]);
+    step_gradient(*begin.model, step_options(c), 0, batches, gradient);
+    return now() - start;
+  };
+  const auto update = [&] {
+    const double start = now();
+    apply_gradient(c, gradient, parameters, *begin.optimizer, 1e-4);
+    return now() - start;
+  };
+  micro_batch();  // memory and threads are warm after the first
+  update();
+  std::vector<double> seconds;
+  for (double spent = 0; seconds.size() < kRounds && (seconds.empty() || spent < kMost);
+       spent += seconds.back())
+    seconds.push_back(micro_batch());
+  std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2),
+                   seconds.end());
+
+  Forecast f;
+  f.step_seconds = seconds[seconds.size() / 2] * static_cast<double>(c.train.micro_batches) + update();
+  f.step_tokens = static_cast<double>(c.tokens_per_step());
+  f.seconds =
+      c.train.minutes > 0 ? 60 * c.train.minutes : f.step_seconds * static_cast<double>(c.train.steps);
+  f.steps = c.train.minutes > 0 ? f.seconds / f.step_seconds : static_cast<double>(c.train.steps);
+  return f;
+}
+
+std::string Forecast::text() const {
+  char each[32];
+  std::snprintf(each, sizeof each, "%.3g s each", step_seconds);
+  return "about " + human_seconds(seconds) + ": " + human_count(steps) + " steps of " +
+         human_count(step_tokens) + " tokens, " + each;
+}
+
+}  // namespace lyceum
