@@ -58,23 +58,54 @@ void Parameter::read_matrix(int64_t index, float* logical) const {
 }
 
 void Parameter::write_matrix(int64_t index, const float* logical) {
-  const int64_t n = order == Order::kPacked ? layout.size() : physical() / matrices;
-  const int64_t begin = index * n;
+  const int64_t columns = shape.rank == 1 ? 1 : shape[shape.rank - 1];
+  const int64_t rows = elements() / matrices / columns, part = order == Order::kPacked ? layout.n : rows;
+  for (int64_t row = 0; row < rows; row += part) write_rows(index, row, part, logical + row * columns);
+}
+
+// Where rows stand in physical order, and the layout of just them.
+Parameter::Piece Parameter::piece_of(int64_t index, int64_t row, int64_t n) const {
+  const int64_t begin = index * (physical() / matrices);
+  if (order == Order::kPlain) {
+    const int64_t columns = shape.rank == 1 ? 1 : shape[shape.rank - 1];
+    return {{}, begin + row * columns, n * columns};
+  }
+  const int64_t part = row / layout.n, inner = row % layout.n;
+  ensure(inner % WeightLayout::kPanel == 0 && inner + n <= layout.n, "parameter", name, ": rows ", row,
+         " to ", row + n, " are no panels");
+  const WeightLayout rows{1, n, layout.k, layout.type};
+  return {rows, begin + layout.index(part, inner, 0), rows.size()};
+}
+
+void Parameter::write_rows(int64_t index, int64_t row, int64_t n, const float* logical) {
+  const Piece piece = piece_of(index, row, n);
   if (type() == DType::kI32) {
-    for (int64_t i = 0; i < n; ++i) value.i32()[begin + i] = static_cast<int32_t>(logical[i]);
+    for (int64_t i = 0; i < piece.size; ++i) value.i32()[piece.begin + i] = static_cast<int32_t>(logical[i]);
     return;
   }
-  std::vector<float> master(static_cast<size_t>(n));
-  if (order == Order::kPacked) pack_weight(layout, logical, master.data(), sizeof(float));
-  else std::memcpy(master.data(), logical, static_cast<size_t>(n) * sizeof(float));
-  if (type() == DType::kBF16 && residual) {
-    bf16* w = value.as<bf16>() + begin;
-    int16_t* r = residual.as<int16_t>() + begin;
-    for (int64_t i = 0; i < n; ++i) kernels::split_master(master[static_cast<size_t>(i)], &w[i], &r[i]);
-  } else {
-    char* w = static_cast<char*>(value.data()) + static_cast<size_t>(begin) * dtype_size(type());
-    kernels::convert(n, master.data(), DType::kF32, w, type());
+  std::vector<float> packed;
+  const float* master = logical;
+  if (order == Order::kPacked) {
+    packed.resize(static_cast<size_t>(piece.size));
+    pack_weight(piece.layout, logical, packed.data(), sizeof(float));
+    master = packed.data();
   }
+  if (type() == DType::kBF16 && residual) {
+    bf16* w = value.as<bf16>() + piece.begin;
+    int16_t* r = residual.as<int16_t>() + piece.begin;
+    for (int64_t i = 0; i < piece.size; ++i) kernels::split_master(master[i], &w[i], &r[i]);
+  } else {
+    char* w = static_cast<char*>(value.data()) + static_cast<size_t>(piece.begin) * dtype_size(type());
+    kernels::convert(piece.size, master, DType::kF32, w, type());
+  }
+}
+
+void Parameter::write_rows(int64_t index, int64_t row, int64_t n, const bf16* logical) {
+  ensure(type() == DType::kBF16 && !residual, "parameter", name, " is trained, or not bf16");
+  const Piece piece = piece_of(index, row, n);
+  bf16* w = value.as<bf16>() + piece.begin;
+  if (order == Order::kPacked) pack_weight(piece.layout, logical, w, sizeof(bf16));
+  else std::memcpy(w, logical, static_cast<size_t>(n) * sizeof(bf16) * static_cast<size_t>(piece.size / n));
 }
 
 std::vector<float> Parameter::read_master() const {

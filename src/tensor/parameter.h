@@ -56,9 +56,19 @@ struct Parameter {
   // One matrix of [matrices] in logical order, [parts * n, k].
   void read_matrix(int64_t index, float* logical) const;
   void write_matrix(int64_t index, const float* logical);
+  // Rows [row, row + n) of one matrix; where it is packed they begin with a panel and stay within one part.
+  void write_rows(int64_t index, int64_t row, int64_t n, const float* logical);
+  void write_rows(int64_t index, int64_t row, int64_t n, const bf16* logical);  // bf16 and not trained
   // Any f32 tensor in this parameter's physical order (gradient, moments) to logical order and back.
   std::vector<float> to_logical(const Tensor& physical) const;
   void from_logical(const float* logical, const Tensor& physical) const;
+
+ private:
+  struct Piece {
+    WeightLayout layout;
+    int64_t begin, size;
+  };
+  Piece piece_of(int64_t index, int64_t row, int64_t n) const;
 };
 
 }  // namespace lyceum

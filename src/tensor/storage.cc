@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <bit>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -30,13 +31,14 @@ size_t class_bytes(int c) {
 
 class Pool {
  public:
-  void* take(size_t bytes) {
+  void* take(size_t bytes, bool* used_before) {
     std::lock_guard<std::mutex> lock(mutex_);
     const int c = class_of(bytes);
     const size_t size = class_bytes(c);
     statistics.in_use_bytes += size;
     if (statistics.in_use_bytes > statistics.peak_bytes) statistics.peak_bytes = statistics.in_use_bytes;
-    if (!free_[c].empty()) {
+    *used_before = !free_[c].empty();
+    if (*used_before) {
       void* p = free_[c].back();
       free_[c].pop_back();
       return p;
@@ -106,7 +108,16 @@ void reset_pool_peak() {
 }
 
 namespace detail {
-void* pool_take(size_t bytes) { return pool().take(bytes); }
+void* pool_take(size_t bytes) {
+  bool used_before;
+  return pool().take(bytes, &used_before);
+}
+void* pool_take_zeros(size_t bytes) {
+  bool used_before;
+  void* memory = pool().take(bytes, &used_before);
+  if (used_before) std::memset(memory, 0, bytes);
+  return memory;
+}
 void pool_give(void* memory, size_t bytes) { pool().give(memory, bytes); }
 }  // namespace detail
 

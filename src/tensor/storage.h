@@ -22,6 +22,9 @@ void reset_pool_peak();
 namespace detail {
 // Memory of at least `bytes`; throws kOutOfMemory with the size and what is free.
 void* pool_take(size_t bytes);
+// The same, all zero: what comes from the operating system is so already and is not touched here, so that
+// whoever fills it, on all threads, is the first.
+void* pool_take_zeros(size_t bytes);
 void pool_give(void* memory, size_t bytes);
 }  // namespace detail
 

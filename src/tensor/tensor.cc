@@ -55,9 +55,10 @@ void Tensor::release() {
 }
 
 Tensor Tensor::zeros(Shape shape, DType type) {
-  Tensor t(shape, type);
-  t.set_zero();
-  return t;
+  const size_t bytes = static_cast<size_t>(shape.elements()) * dtype_size(type);
+  auto* body = new (detail::pool_take(sizeof(Body))) Body{1, type, shape, nullptr, nullptr};
+  body->memory = detail::pool_take_zeros(bytes);
+  return Tensor(body);
 }
 
 template <class T>
