@@ -7,6 +7,7 @@
 
 #include "eval/likelihood.h"
 #include "infer/generate.h"
+#include "models/families.h"
 
 namespace lyceum {
 namespace {
@@ -26,12 +27,17 @@ std::vector<int32_t> some_ids(int64_t n, uint64_t seed) {
   return ids;
 }
 
-std::vector<float> full_logits(const Model& model, const std::vector<int32_t>& ids, int32_t domain = 0) {
+Batch batch_of(const std::vector<int32_t>& ids, int32_t domain = 0) {
   Batch b;
   b.ids = ids;
   for (size_t i = 0; i < ids.size(); ++i) b.positions.push_back(static_cast<int32_t>(i));
   b.domains.assign(ids.size(), domain);
   b.offsets = {0, static_cast<int32_t>(ids.size())};
+  return b;
+}
+
+std::vector<float> full_logits(const Model& model, const std::vector<int32_t>& ids, int32_t domain = 0) {
+  const Batch b = batch_of(ids, domain);
   Tape tape(false);
   Context c{tape, b};
   return model.logits(tape, model.forward(c).hidden).to_floats();
@@ -57,6 +63,19 @@ TEST(Generate, ReadingInPiecesGivesTheLogitsOfAFullPass) {
   for (const char* family : {"olmoe", "llama", "olmo"}) read_in_pieces(tiny(family), some_ids(23, 2));
 }
 
+TEST(Generate, WindowsSinksAndLatentRowsGoOnInPiecesToo) {
+  for (const char* family : {"mixtral", "gpt_oss", "deepseek_v2", "deepseek_v3", "qwen3_moe", "granitemoe"}) {
+    ModelConfig config = tiny(family);
+    config.n_experts = 6, config.top_k = 2, config.n_kv_heads = family_has(family, "kv_rank") ? 0 : 2;
+    if (family_has(family, "window")) config.window = 5;
+    if (family_has(family, "full_layers")) config.full_layers = {1};
+    read_in_pieces(config, some_ids(23, 2));
+    if (!family_has(family, "kv_rank")) continue;
+    config.d_nope = 16, config.d_rope = 4, config.d_value = 32;  // kept rows are looked at as they are
+    read_in_pieces(config, some_ids(23, 2));
+  }
+}
+
 TEST(Generate, AStateKeepsWhatLocalFiltersMasksAndHashesSeeOfTheTextBefore) {
   std::vector<int32_t> ids = some_ids(23, 2);
   ids[6] = ids[11] = 7;
@@ -79,6 +98,30 @@ TEST(Generate, ATextHasADomainWhereExpertsAreChosenByDomain) {
   EXPECT_THROW(TextSequence(model, 23), Error);
   EXPECT_THROW(TextSequence(model, 23, 0, 2), Error);
   EXPECT_THROW(TextSequence(other, 23, 0, 0), Error);
+}
+
+TEST(Generate, AnEncoderReadsThePromptAndTheDecoderWritesFromItsStart) {
+  ModelConfig config = tiny("t5");
+  config.decoder_start = 3;
+  Model model(config, DType::kF32);
+  model.initialise(RandomKey(1));
+  const std::vector<int32_t> source = some_ids(9, 2);
+  GenerateOptions o;
+  o.max_tokens = 8, o.sampling.temperature = 0;
+  const std::vector<int32_t> found = generate(model, source, o);
+  std::vector<int32_t> target = {3};
+  for (int32_t id : found) {  // oracle: a full pass for every id
+    Batch b = batch_of(target);
+    b.source.push_back(batch_of(source));
+    Tape tape(false);
+    Context c{tape, b};
+    const std::vector<float> logits = model.logits(tape, model.forward(c).hidden).to_floats();
+    const auto row = logits.end() - 50;
+    ASSERT_EQ(id, std::max_element(row, logits.end()) - row) << "after " << target.size();
+    target.push_back(id);
+  }
+  EXPECT_THROW(TextSequence(model, 9), Error);  // no source
+  EXPECT_THROW(TextSequence(Model(tiny(), DType::kF32), 9, 0, -1, source), Error);
 }
 
 TEST(Generate, StopsAtStopIdsLimitsAndTheSink) {

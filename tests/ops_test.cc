@@ -151,9 +151,9 @@ TEST(Gradient, ClampAndReshape) {
 TEST(Gradient, RopeBothPairings) {
   const Tensor x = random_tensor({4, 12}, 3), g = random_tensor({4, 12}, 4);
   const std::vector<int32_t> positions = {0, 1, 7, 100};
-  const std::vector<float> frequencies = {1.0f, 0.1f};
+  const auto frequencies = std::make_shared<const std::vector<float>>(std::vector<float>{1.0f, 0.1f});
   for (const bool interleaved : {false, true}) {
-    const ops::RopeSpec spec{2, 6, 4, interleaved, 1.3f, frequencies.data()};
+    const ops::RopeSpec spec{2, 6, 4, interleaved, 1.3f, frequencies};
     check_gradient([&](Tape& t) { return ops::inner_product(t, ops::rope(t, x, spec, positions), g); }, {x},
                    {});
   }

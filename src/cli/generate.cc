@@ -30,7 +30,7 @@ void run(Options o) {
              "the prompt goes through the chat template of the model; --raw continues it as it is");
   } else {
     prompt = folder.tokenizer.encode(o.prompt);
-    if (o.echo) print_text(o.prompt);
+    if (o.echo && !folder.model->config().encoder_decoder()) print_text(o.prompt);
   }
   if (prompt.empty() && folder.eos() >= 0) prompt.push_back(folder.eos());  // text from nothing
   StreamDecoder decoder(folder.tokenizer);
@@ -57,8 +57,9 @@ void add_generate(CLI::App& root) {
   app->footer(
       "A model with a chat template (chat_template.jinja, or tokenizer_config.json) answers the prompt; "
       "others, and\n"
-      "all with --raw, continue it. generation_config.json of the model says how ids are chosen where you do "
-      "not.\n"
+      "all with --raw, continue it. A model with an encoder (T5, Switch) reads it there and writes what "
+      "follows from it.\n"
+      "generation_config.json of the model says how ids are chosen where you do not.\n"
       "Examples:\n"
       "  lyceum generate runs/quickstart -p '#include <' -n 100\n"
       "  lyceum generate runs/quickstart/checkpoint -p 'In the beginning' --temp 0.7 --top-p 0.9 -s 3\n"

@@ -15,7 +15,9 @@ class TextSequence {
   // `capacity`: most tokens, prompt and continuation together. `vocab`: ids that may be chosen (the output
   // matrix may have padding rows beyond them); 0: all. `domain`: of the text, for a model whose experts are
   // chosen by domain and id; throws kInvalidArgument if such a model gets none, or another model one.
-  TextSequence(const Model& model, int64_t capacity, int64_t vocab = 0, int32_t domain = -1);
+  // `source`: the text that the encoder of a model with one reads.
+  TextSequence(const Model& model, int64_t capacity, int64_t vocab = 0, int32_t domain = -1,
+               std::span<const int32_t> source = {});
 
   // Reads ids and returns the logits after the last one; valid until the next call. f32 [vocab]
   std::span<const float> read(std::span<const int32_t> ids);
@@ -26,6 +28,7 @@ class TextSequence {
   const Model& model_;
   int64_t vocab_;
   int32_t domain_;
+  std::vector<int32_t> source_;
   SequenceState state_;
   std::vector<float> logits_;
 };
@@ -37,8 +40,9 @@ struct GenerateOptions {
   std::vector<int32_t> stop_ids;  // end of text; not part of the result
 };
 
-// Continues `prompt`; `sink` sees each new id at once and may end the text by returning false. Returns the
-// new ids. Throws kInvalidArgument for an empty prompt.
+// Continues `prompt`, or answers it where the model has an encoder that reads it; `sink` sees each new id at
+// once and may end the text by returning false. Returns the new ids. Throws kInvalidArgument for an empty
+// prompt.
 std::vector<int32_t> generate(const Model& model, std::span<const int32_t> prompt,
                               const GenerateOptions& options, int64_t vocab = 0,
                               const std::function<bool(int32_t)>& sink = {});

@@ -58,9 +58,6 @@ void ModelConfig::fields(Fields& f) {
   own("dense_layers", dense_layers, "blocks without experts all the same");
   f.add("router", router, "how tokens choose experts", one_of(router_names()), effective(moe, dense));
   f.add("renormalise", renormalise, "divide the chosen gates by their sum", effective(moe, dense));
-  own("groups", routing.groups, "groups of experts", at_least(1));
-  own("kept_groups", routing.kept_groups, "groups that a token may choose from", at_least(1));
-  own("gate_scale", routing.gate_scale, "factor of the gates", above(0));
   own("q_rank", q_rank, "latent attention: width of the narrow row of queries; 0: none", at_least(0));
   own("kv_rank", kv_rank, "latent attention: width of the row that a sequence keeps", at_least(0));
   own("d_nope", d_nope, "latent attention: width of a head that is not rotated", at_least(0));
@@ -72,8 +69,6 @@ void ModelConfig::fields(Fields& f) {
   own("logit_scale", logit_scale, "factor of the logits", above(0));
   own("head_bias", head_bias, "bias of the output matrix");
   own("activation_limit", activation_limit, "clamp of gate and up; 0: none", at_least(0));
-  own("n_domains", routing.n_domains,
-      "domains of the text, each with its share of the experts; 0: those of the data", at_least(0));
   own("mask_by_document", mask_by_document, "no token sees past the last end of a document");
   own("shared_qk", shared_qk, "one projection for queries and keys, and no local filter");
   own("norm_before_query", norm_before_query, "the final norm stands before the query layer");

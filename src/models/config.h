@@ -43,6 +43,7 @@ struct ModelConfig {
   // Latent attention: ranks of the narrow rows, widths of the plain and the rotated part of a head, of a
   // value.
   int64_t q_rank = 0, kv_rank = 0, d_nope = 0, d_rope = 0, d_value = 0;
+  bool half_split = false;  // and whether the rotated part is turned in pairs (i, i + d_rope / 2)
 
   // Fixed by the family, not by the user.
   NormOptions::Kind norm = NormOptions::Kind::kRms;
@@ -50,7 +51,8 @@ struct ModelConfig {
   // How a block joins its two halves: x + f(norm x); x + norm(f x); both halves of the same x.
   enum class BlockForm { kPreNorm, kPostNorm, kParallel } block = BlockForm::kPreNorm;
   Activation activation = Activation::kSilu;
-  bool gated = true;  // act(W_gate x) * (W_up x), else act(W_up x)
+  bool gated = true;            // act(W_gate x) * (W_up x), else act(W_up x)
+  bool own_activation = false;  // said by config.json; false: that of the family
 
   double activation_limit = 0;  // of kClampedSwiglu
   double embedding_scale = 1, residual_scale = 1, logit_scale = 1;

@@ -118,7 +118,6 @@ const std::map<std::string, double>& decisive_keys() {  // and the number that i
                                                      {"q_lora_rank", 0},
                                                      {"kv_lora_rank", 0},
                                                      {"attention_projection_size", 0},
-                                                     {"quantization_config", 0},
                                                      {"mup_width_scale", 1},
                                                      {"attn_temperature_tuning", 0},
                                                      {"scale_depth", 0},
@@ -157,13 +156,28 @@ void look_at_the_rest(const ConfigReader& keys, const Family& family) {
   }
 }
 
+// Weights in a packed form are read as numbers (models/stored_values.h); others are refused by name.
+void check_quantization(const ConfigReader& keys) {
+  if (!keys.has("quantization_config")) return;
+  const ConfigReader own = keys.inside("quantization_config");
+  const std::string method = own.word("quant_method");
+  if (method != "mxfp4" && method != "fp8")
+    fail(ErrorKind::kUnsupported, own.where().c_str(), "quant_method ", quote(method), "; known: mxfp4, fp8");
+  const std::vector<int64_t> block = own.integers("weight_block_size");
+  if (method == "fp8" && (block != std::vector<int64_t>{128, 128} || own.word("fmt", "e4m3") != "e4m3"))
+    fail(ErrorKind::kUnsupported, own.where().c_str(),
+         "fp8 weights; known: fmt \"e4m3\" with weight_block_size [128, 128]");
+}
+
 const Family& family_of(const ConfigReader& keys) {
   std::string architecture = keys.word("architecture");
   if (const json* list = keys.list("architectures"))
     if (!list->empty() && list->front().is_string()) architecture = list->front().get<std::string>();
   const std::string type = keys.word("model_type");
   for (const Family& f : family_table())
-    if (architecture == f.architecture || (architecture.empty() && type == f.name)) return f;
+    if (architecture == f.architecture || (f.also && architecture == f.also) ||
+        (architecture.empty() && type == f.name))
+      return f;
   std::string known;
   for (const Family& f : family_table()) known += std::string(known.empty() ? "" : ", ") + f.architecture;
   fail(ErrorKind::kUnsupported, keys.where().c_str(), "architecture ",
@@ -187,6 +201,22 @@ void read_decoder(const ConfigReader& keys, ModelConfig& c) {
   c.bos = keys.token("bos_token_id"), c.eos = keys.token("eos_token_id"), c.pad = keys.token("pad_token_id");
   c.activation = read_activation(keys, "hidden_act", "silu");
   read_rope(keys, c.rope);
+}
+
+void read_experts(const ConfigReader& keys, ModelConfig& c) {
+  const auto one_of = [&](std::initializer_list<const char*> names) {
+    const char* found = nullptr;
+    for (const char* name : names) {
+      if (!keys.has(name)) continue;
+      if (found)
+        check(keys.count(name) == keys.count(found), "config", keys.where(), ": ", found, " = ",
+              keys.count(found), ", but ", name, " = ", keys.count(name));
+      else found = name;
+    }
+    return keys.count(found ? found : *names.begin());
+  };
+  c.n_experts = one_of({"num_experts", "num_local_experts", "n_routed_experts"});
+  c.top_k = one_of({"num_experts_per_tok", "experts_per_token"});
 }
 
 Activation read_activation(const ConfigReader& keys, const char* key, const char* absent) {
@@ -230,6 +260,7 @@ ModelConfig read_model_config(const std::string& text, const std::string& path) 
     family.read(keys, c);
     family.fix(c);
     read_routing(keys, c);
+    check_quantization(keys);
     look_at_the_rest(keys, family);
     try {
       c.validate();
@@ -259,6 +290,33 @@ void write_decoder(const ModelConfig& c, ordered_json& j) {
   j["use_cache"] = true;
 }
 
+namespace {
+
+// The same model in one spelling: defaults written out, placements as lists.
+ModelConfig spelled_out(const ModelConfig& config) {
+  ModelConfig c = config;
+  c.n_kv_heads = c.kv_heads(), c.d_head = c.head_width(), c.d_ff_dense = c.dense_width();
+  c.dense_layers = dense_blocks(config), c.moe_first = 0, c.moe_every = 1;
+  c.full_layers.clear();
+  for (int64_t layer = 0; layer < c.n_layers && c.window > 0; ++layer)
+    if (config.window_of(layer) == 0) c.full_layers.push_back(layer);
+  if (static_cast<int64_t>(c.full_layers.size()) == c.n_layers) c.window = 0, c.full_layers.clear();
+  if (!c.encoder_decoder()) c.encoder_moe_first = 0, c.encoder_moe_every = 1;
+  if (!c.sparse()) c.renormalise = false, c.d_ff_dense = 0;
+  c.init_cut = 0;  // of no meaning once weights are there
+  return c;
+}
+
+void check_reads_back(const ModelConfig& config, const std::string& json) {
+  ModelConfig wanted = spelled_out(config), found = spelled_out(read_model_config(json, "config.json"));
+  std::vector<std::string> wrong = fields_diff(fields_of(wanted), fields_of(found));
+  if (!wrong.empty())
+    fail(ErrorKind::kUnsupported, "model", "the config.json of a ", config.family,
+         " model has no words for this form; it would be read as ", wrong[0]);
+}
+
+}  // namespace
+
 std::string write_model_config(const ModelConfig& c, const std::string& dtype) {
   const Family& family = find_family(c.family);
   ordered_json j;
@@ -273,7 +331,9 @@ std::string write_model_config(const ModelConfig& c, const std::string& dtype) {
   id("bos_token_id", c.bos), id("eos_token_id", c.eos), id("pad_token_id", c.pad);
   j["torch_dtype"] = dtype;
   write_routing(c, j);
-  return j.dump(2) + "\n";
+  const std::string text = j.dump(2) + "\n";
+  check_reads_back(c, text);
+  return text;
 }
 
 std::string write_generation_config(const ModelConfig& c) {

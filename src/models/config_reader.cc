@@ -67,6 +67,17 @@ std::vector<int64_t> ConfigReader::integers(const char* key) const {
   return out;
 }
 
+std::vector<double> ConfigReader::numbers(const char* key) const {
+  std::vector<double> out;
+  if (const nlohmann::json* values = list(key))
+    for (const nlohmann::json& value : *values) {
+      check(value.is_number(), "config", where_, ": ", key, " must be a list of numbers, found ",
+            shown(value));
+      out.push_back(value.get<double>());
+    }
+  return out;
+}
+
 std::vector<std::string> ConfigReader::words(const char* key) const {
   std::vector<std::string> out;
   if (const nlohmann::json* values = list(key))

@@ -26,6 +26,7 @@ class ConfigReader {
   // The list under `key`, null when absent.
   const nlohmann::json* list(const char* key) const;
   std::vector<int64_t> integers(const char* key) const;   // empty when absent
+  std::vector<double> numbers(const char* key) const;     // empty when absent
   std::vector<std::string> words(const char* key) const;  // empty when absent
   // A token id, the first of a list; -1 when absent.
   int64_t token(const char* key) const;

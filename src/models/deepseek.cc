@@ -12,7 +12,7 @@ namespace lyceum {
 namespace {
 
 void fix_both(ModelConfig& c) {
-  c.rope.interleaved = true;
+  c.rope.interleaved = !c.half_split;
   c.shared_name = "shared_experts";
   if (c.kv_rank == 0) c.kv_rank = 4 * std::max<int64_t>(1, c.d_model / 16);  // small recipes may leave it out
   if (c.d_nope == 0) c.d_nope = c.head_width();
@@ -47,15 +47,14 @@ void read_both(const ConfigReader& keys, ModelConfig& c) {
   keys.has("qk_head_dim");
   c.d_ff_dense = c.d_ff;
   c.d_ff = keys.count("moe_intermediate_size");
-  c.n_experts = keys.count("n_routed_experts");
-  c.top_k = keys.count("num_experts_per_tok");
+  read_experts(keys, c);
   c.d_ff_shared = keys.count_or("n_shared_experts", 0) * c.d_ff;
   const int64_t first = keys.count_or("first_k_dense_replace", 0);
   c.moe_every = keys.count_or("moe_layer_freq", 1, 1);
   c.moe_first = (first + c.moe_every - 1) / c.moe_every * c.moe_every;
-  c.routing.gate_scale = keys.number("routed_scaling_factor", 1);
-  c.routing.groups = keys.count_or("n_group", 1, 1);
-  c.routing.kept_groups = keys.count_or("topk_group", c.routing.groups, 1);
+  c.routing.gate_scale = keys.number("routed_scaling_factor", c.routing.gate_scale);
+  c.routing.groups = keys.count_or("n_group", c.routing.groups, 1);
+  c.routing.kept_groups = keys.count_or("topk_group", std::min(c.routing.groups, c.routing.kept_groups), 1);
   c.balance_coefficient = 0;
 }
 
@@ -97,9 +96,11 @@ void write_v2(const ModelConfig& c, nlohmann::ordered_json& json) {
 }
 
 void read_v3(const ConfigReader& keys, ModelConfig& c) {
+  c.routing.gate_scale = 2.5, c.routing.groups = 8, c.routing.kept_groups = 4;  // of the class, where absent
   read_both(keys, c);
   c.renormalise = keys.flag("norm_topk_prob", true);
-  keys.has("topk_method"), keys.has("scoring_func"), keys.has("rope_interleave");
+  c.half_split = !keys.flag("rope_interleave", true);
+  keys.has("topk_method"), keys.has("scoring_func");
   keys.has("num_nextn_predict_layers");  // its block is left out
 }
 
@@ -108,6 +109,7 @@ void write_v3(const ModelConfig& c, nlohmann::ordered_json& json) {
   json["topk_method"] = "noaux_tc";
   json["scoring_func"] = "sigmoid";
   json["norm_topk_prob"] = c.renormalise;
+  if (c.half_split) json["rope_interleave"] = false;
 }
 
 bool place(const ModelConfig& c, Parameter& p, const std::string& name, FileTensors& out) {
@@ -144,9 +146,8 @@ bool place(const ModelConfig& c, Parameter& p, const std::string& name, FileTens
   return true;
 }
 
-const std::vector<std::string> kKeys = {"qkv_bias",   "d_ff_dense", "d_ff_shared", "moe_first", "moe_every",
-                                        "gate_scale", "groups",     "kept_groups", "q_rank",    "kv_rank",
-                                        "d_nope",     "d_rope",     "d_value"};
+const std::vector<std::string> kKeys = {"qkv_bias", "d_ff_dense", "d_ff_shared", "moe_first", "moe_every",
+                                        "q_rank",   "kv_rank",    "d_nope",      "d_rope",    "d_value"};
 
 }  // namespace
 

@@ -42,4 +42,20 @@ bool family_has(const std::string& name, const std::string& key) {
   return false;
 }
 
+ModelConfig family_form(const ModelConfig& config) {
+  ModelConfig plain, asked = config, out = config;
+  find_family(config.family).fix(out);
+  const auto compare = [&](auto& unset, auto& set, auto& fixed) {
+    const std::vector<Field> before = fields_of(unset), wanted = fields_of(set), after = fields_of(fixed);
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      const std::string text = field_text(wanted[i].value), own = field_text(after[i].value);
+      check(text == own || text == field_text(before[i].value), "model", wanted[i].key, " = ", text,
+            ", but in the family ", config.family, " it is ", own);
+    }
+  };
+  compare(plain, asked, out);
+  compare(plain.routing, asked.routing, out.routing);
+  return out;
+}
+
 }  // namespace lyceum

@@ -100,9 +100,9 @@ FileTensors published_tensors(const ModelConfig& config, const std::vector<Param
   return out;
 }
 
-std::vector<std::string> stacked_names(const ModelConfig& config, const Parameter& p) {
-  if (p.shape.rank != 3 || p.name.find(".experts.") == std::string::npos) return {};
-  return {p.name, renamed(p.name, find_family(config.family).names.renames)};
+std::vector<std::string> whole_names(const ModelConfig& config, const Parameter& p) {
+  const TensorNames& names = find_family(config.family).names;
+  return {renamed(p.name, names.stacked), renamed(p.name, names.renames)};
 }
 
 }  // namespace lyceum

@@ -66,14 +66,15 @@ struct TensorNames {
   bool (*place)(const ModelConfig& config, Parameter& p, const std::string& name, FileTensors& out) = nullptr;
   std::vector<const char*> unread = {};  // ends of names that files may hold beside: copies, buffers
   bool more_blocks = false;              // and blocks beyond the last, which predict further tokens
+  std::vector<Rename> stacked = {};      // instead of the above, in files of transformers 5 as it holds them
 };
 
 // The published form of these parameters: experts one by one ("experts.3.gate_proj.weight"), pairs of a gated
 // network apart, everything else whole, unless the family places it otherwise.
 FileTensors published_tensors(const ModelConfig& config, const std::vector<Parameter*>& parameters);
-// Another form of the same parameter that files have: experts stacked in one tensor ([n_experts, 2 d_ff,
-// d_model], gate rows first). Names to look for; empty if there is no such form.
-std::vector<std::string> stacked_names(const ModelConfig& config, const Parameter& p);
+// Names under which a file may hold the parameter whole instead, as it is in memory: transformers 5 stacks
+// experts in one tensor ([n_experts, 2 d_ff, d_model], gate rows first) and has names of its own beside it.
+std::vector<std::string> whole_names(const ModelConfig& config, const Parameter& p);
 
 // The values of a tensor, from `matrix(p, m)`: a matrix of a parameter (its weights, its gradient) in logical
 // order.

@@ -2,8 +2,8 @@
 // YaRN, biases everywhere, experts with a clamped gate.
 //   a = min(gate, limit), u = clamp(up, limit):  h = (u + 1) a sigmoid(1.702 a)
 //   gates = softmax of the k largest of W_r x + b_r
-// Files hold the experts stacked and as [in, out], gate and up in alternating columns. (Published files are
-// in MXFP4, which is not read.)
+// Files hold the experts stacked and as [in, out], gate and up in alternating columns; published ones packed
+// as MXFP4 (models/stored_values.h). What is written here is plain.
 #include <nlohmann/json.hpp>
 
 #include "models/families.h"
@@ -22,6 +22,10 @@ void fix(ModelConfig& c) {
 void read(const ConfigReader& keys, ModelConfig& c) {
   c.rope.theta = 150000;
   read_decoder(keys, c);
+  if (!keys.object("rope_scaling") && !keys.object("rope_parameters")) {  // what the class does then
+    c.rope.scaling = "yarn", c.rope.factor = 32, c.rope.original_positions = 4096;
+    c.rope.truncate = false;
+  }
   check(keys.flag("attention_bias", true), "config", keys.where(),
         ": attention_bias must be true in a gpt_oss model");
   c.window = keys.count_or("sliding_window", 128);
@@ -36,16 +40,14 @@ void read(const ConfigReader& keys, ModelConfig& c) {
   const double alpha = keys.number("swiglu_alpha", 1.702);
   if (alpha != 1.702)
     fail(ErrorKind::kUnsupported, keys.where().c_str(), "swiglu_alpha = ", alpha, "; known: 1.702");
-  c.n_experts = keys.count("num_local_experts");
-  c.top_k =
-      keys.has("experts_per_token") ? keys.count("experts_per_token") : keys.count("num_experts_per_tok");
-  keys.has("num_experts_per_tok");
+  read_experts(keys, c);
   c.balance_coefficient = keys.number("router_aux_loss_coef", 0.9);
 }
 
 void write(const ModelConfig& c, nlohmann::ordered_json& json) {
   write_decoder(c, json);
   json["head_dim"] = c.head_width();
+  if (c.rope.scaling == "default") json["rope_scaling"] = {{"rope_type", "default"}};
   json["attention_bias"] = true;
   json["sliding_window"] = c.window > 0 ? nlohmann::ordered_json(c.window) : nlohmann::ordered_json();
   for (int64_t i = 0; i < c.n_layers; ++i)

@@ -22,8 +22,7 @@ void read(const ConfigReader& keys, ModelConfig& c) {
   const double logits = keys.number("logits_scaling", 1);
   check(logits > 0, "config", keys.where(), ": logits_scaling must be positive, found ", logits);
   c.logit_scale = 1 / logits;
-  c.n_experts = keys.count("num_local_experts");
-  c.top_k = keys.count("num_experts_per_tok");
+  read_experts(keys, c);
   c.balance_coefficient = keys.number("router_aux_loss_coef", 0.001);
 }
 
@@ -61,7 +60,10 @@ const Family kGraniteMoe = {
      {{".mlp.gate.", ".block_sparse_moe.router.layer."},
       {".mlp.experts.gate_up_proj", ".block_sparse_moe.input_linear.weight"},
       {".mlp.experts.down_proj", ".block_sparse_moe.output_linear.weight"}},
-     place},
+     place,
+     {},
+     false,
+     {{".mlp.gate.", ".block_sparse_moe.router."}, {".mlp.experts.", ".block_sparse_moe.experts."}}},
     fix,
     read,
     write};

@@ -14,8 +14,7 @@ void read(const ConfigReader& keys, ModelConfig& c) {
   c.rope.theta = 1e6;
   read_decoder(keys, c);
   c.window = keys.count_or("sliding_window", 0);
-  c.n_experts = keys.count("num_local_experts");
-  c.top_k = keys.count("num_experts_per_tok");
+  read_experts(keys, c);
   c.balance_coefficient = keys.number("router_aux_loss_coef", 0.001);
   keys.has("router_jitter_noise");  // of training in the reference; none here
 }

@@ -9,9 +9,7 @@
 namespace lyceum {
 
 Model::Model(const ModelConfig& config, DType weights)
-    : config_(config), weights_(weights), parameters_(weights) {
-  const Family& family = find_family(config_.family);
-  family.fix(config_);
+    : config_(family_form(config)), weights_(weights), parameters_(weights) {
   config_.validate();
   const ModelConfig& c = config_;
   const std::string table = "model.embed_tokens.weight";

@@ -17,8 +17,7 @@ void read(const ConfigReader& keys, ModelConfig& c) {
   read_decoder(keys, c);
   c.qkv_bias = c.out_bias = keys.flag("attention_bias", false);
   c.clip_qkv = keys.number("clip_qkv", 0);
-  c.n_experts = keys.count("num_experts");
-  c.top_k = keys.count("num_experts_per_tok");
+  read_experts(keys, c);
   c.renormalise = keys.flag("norm_topk_prob", false);
   c.balance_coefficient = keys.number("router_aux_loss_coef", 0.01);
 }

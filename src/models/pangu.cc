@@ -10,6 +10,7 @@
 // [n_experts, out]; tables route_table.<block> [n_domains, vocab] of integers.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "models/families.h"
 
@@ -50,19 +51,25 @@ void read_sigma(const ConfigReader& keys, ModelConfig& c) {
   read(keys, c);
   const std::vector<int64_t> sparse = keys.integers("sparse_layers");
   check(!sparse.empty(), "config", keys.where(), ": sparse_layers names no block");
-  c.moe_first = sparse.front();
+  for (int64_t layer : sparse)
+    check(layer >= 0 && layer < c.n_layers, "config", keys.where(), ": sparse_layers names block ", layer,
+          " of ", c.n_layers);
+  c.moe_first = *std::min_element(sparse.begin(), sparse.end());
   for (int64_t i = c.moe_first; i < c.n_layers; ++i)
     if (std::find(sparse.begin(), sparse.end(), i) == sparse.end()) c.dense_layers.push_back(i);
   const nlohmann::json* domains = keys.list("domain_experts");
   check(domains && !domains->empty(), "config", keys.where(), ": domain_experts is missing");
   c.routing.n_domains = static_cast<int64_t>(domains->size());
+  std::vector<int64_t>& sizes = c.routing.domain_experts;
   for (const nlohmann::json& experts : *domains) {
-    check(experts.is_array() && experts.size() == domains->front().size(), "config", keys.where(),
-          ": domain_experts must be lists of equal length");
+    check(experts.is_array() && !experts.empty(), "config", keys.where(),
+          ": domain_experts must be lists of experts");
+    sizes.push_back(static_cast<int64_t>(experts.size()));
     for (const nlohmann::json& e : experts)
       check(e.is_number_integer() && e == c.n_experts++, "config", keys.where(),
             ": domain_experts must count the experts from 0, domain by domain");
   }
+  if (std::set<int64_t>(sizes.begin(), sizes.end()).size() == 1) sizes.clear();
   c.top_k = 1;
   c.routing.table_seed = keys.count_or("route_seed", 1);
 }
@@ -79,10 +86,13 @@ void write_sigma(const ModelConfig& c, nlohmann::ordered_json& json) {
   write(c, json);
   for (int64_t i = 0; i < c.n_layers; ++i)
     if (c.sparse_layer(i)) json["sparse_layers"].push_back(i);
-  const int64_t domains = std::max<int64_t>(1, c.routing.n_domains), size = c.n_experts / domains;
-  for (int64_t d = 0; d < domains; ++d) {
-    nlohmann::ordered_json experts;
-    for (int64_t e = d * size; e < (d + 1) * size; ++e) experts.push_back(e);
+  const int64_t domains = std::max<int64_t>(1, c.routing.n_domains);
+  std::vector<int64_t> sizes = c.routing.domain_experts;
+  if (sizes.empty()) sizes.assign(static_cast<size_t>(domains), c.n_experts / domains);
+  int64_t expert = 0;
+  for (int64_t size : sizes) {
+    std::vector<int64_t> experts;
+    for (int64_t i = 0; i < size; ++i) experts.push_back(expert++);
     json["domain_experts"].push_back(experts);
   }
   json["route_seed"] = c.routing.table_seed;
@@ -146,7 +156,7 @@ extern const Family kPanguAlpha, kPanguSigma;
 const Family kPanguAlpha = {"pangu_alpha", "PanguAlpha", false, {"norm_before_query"},
                             kTensors,      fix,          read,  write};
 const Family kPanguSigma = {
-    "pangu_sigma", "PanguSigma", true,       {"norm_before_query", "moe_first", "dense_layers", "n_domains"},
+    "pangu_sigma", "PanguSigma", true,       {"norm_before_query", "moe_first", "dense_layers"},
     kTensors,      fix_sigma,    read_sigma, write_sigma};
 
 }  // namespace lyceum

@@ -19,8 +19,7 @@ void read(const ConfigReader& keys, ModelConfig& c) {
   c.qkv_bias = c.out_bias = keys.flag("attention_bias", false);
   c.head_bias = keys.flag("lm_head_bias", false);
   c.window = keys.count_or("sliding_window", 0);
-  c.n_experts = keys.count("num_local_experts");
-  c.top_k = keys.count("num_experts_per_tok");
+  read_experts(keys, c);
   c.routing.threshold = keys.number("router_jitter_noise", 0.01);
   keys.has("input_jitter_noise");  // of training in the reference
   c.balance_coefficient = keys.number("router_aux_loss_coef", 0.001);
@@ -46,9 +45,17 @@ const Family kPhiMoe = {"phimoe",
                         "PhimoeForCausalLM",
                         true,
                         {"qkv_bias", "out_bias", "head_bias", "window"},
-                        {"w1", "w3", "w2", {{".mlp.", ".block_sparse_moe."}}},
+                        {"w1",
+                         "w3",
+                         "w2",
+                         {{".mlp.", ".block_sparse_moe."}},
+                         nullptr,
+                         {},
+                         false,
+                         {{".mlp.gate.", ".mlp.router."}}},
                         fix,
                         read,
-                        write};
+                        write,
+                        "PhiMoEForCausalLM"};
 
 }  // namespace lyceum

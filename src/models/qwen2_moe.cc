@@ -23,8 +23,7 @@ void read(const ConfigReader& keys, ModelConfig& c) {
   read_qwen_placement(keys, c);
   read_qwen_window(keys, c);
   c.d_ff_shared = keys.count("shared_expert_intermediate_size");
-  c.n_experts = keys.count("num_experts");
-  c.top_k = keys.count("num_experts_per_tok");
+  read_experts(keys, c);
   c.renormalise = keys.flag("norm_topk_prob", false);
   c.balance_coefficient = keys.number("router_aux_loss_coef", 0.001);
 }
@@ -35,7 +34,8 @@ void write(const ModelConfig& c, nlohmann::ordered_json& json) {
   write_qwen_placement(c, json);
   json["use_sliding_window"] = c.window > 0;
   json["sliding_window"] = c.window > 0 ? nlohmann::ordered_json(c.window) : nlohmann::ordered_json();
-  json["max_window_layers"] = static_cast<int64_t>(c.full_layers.size());
+  for (int64_t i = 0; i < c.n_layers && c.window > 0; ++i)
+    json["layer_types"].push_back(c.window_of(i) > 0 ? "sliding_attention" : "full_attention");
   json["shared_expert_intermediate_size"] = c.d_ff_shared;
   json["num_experts"] = c.n_experts;
   json["num_experts_per_tok"] = c.top_k;

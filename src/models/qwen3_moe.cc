@@ -24,12 +24,14 @@ void write_qwen_placement(const ModelConfig& c, nlohmann::ordered_json& json) {
   json["mlp_only_layers"] = by_step ? c.dense_layers : dense_blocks(c);
 }
 
-// The window serves the blocks from max_window_layers on, and only if it is switched on.
+// The window serves the blocks that layer_types names. Without that list: as the class of transformers does,
+// every second one of the first max_window_layers.
 void read_qwen_window(const ConfigReader& keys, ModelConfig& c) {
   const int64_t window = keys.count_or("sliding_window", 0);
-  const int64_t first = keys.count_or("max_window_layers", 0);
+  const int64_t first = keys.count_or("max_window_layers", 28);
   c.window = keys.flag("use_sliding_window", false) ? window : 0;
-  for (int64_t i = 0; c.window > 0 && i < std::min(first, c.n_layers); ++i) c.full_layers.push_back(i);
+  for (int64_t i = 0; c.window > 0 && i < c.n_layers; ++i)
+    if (i % 2 == 1 || i >= first) c.full_layers.push_back(i);
   const std::vector<std::string> types = keys.words("layer_types");
   if (c.window == 0 || types.empty()) return;
   c.full_layers.clear();
@@ -48,9 +50,7 @@ void read(const ConfigReader& keys, ModelConfig& c) {
   read_qwen_placement(keys, c);
   c.window = keys.flag("use_sliding_window", false) ? keys.count_or("sliding_window", 0) : 0;
   keys.has("sliding_window"), keys.has("max_window_layers");
-  const int64_t experts = keys.count_or("num_experts", 0);
-  c.n_experts = experts > 0 ? experts : keys.count("num_local_experts");
-  c.top_k = keys.count("num_experts_per_tok");
+  read_experts(keys, c);
   c.renormalise = keys.flag("norm_topk_prob", false);
   c.balance_coefficient = keys.number("router_aux_loss_coef", 0.001);
 }

@@ -17,12 +17,13 @@ void fix(ModelConfig& c) {
   c.attention_scale = 1;
   c.logit_scale = c.tied ? 1 / std::sqrt(static_cast<double>(c.d_model)) : 1;
   if (c.n_encoder_layers == 0) c.n_encoder_layers = c.n_layers;
-  if (c.activation == Activation::kSilu) c.activation = Activation::kRelu, c.gated = false;  // of a recipe
+  if (!c.own_activation) c.activation = Activation::kRelu, c.gated = false;
 }
 
 void fix_switch(ModelConfig& c) {
   fix(c);
   c.router = "switch", c.top_k = c.n_experts > 0 ? 1 : 0;
+  c.moe_first = c.moe_every > 1, c.encoder_moe_first = c.encoder_moe_every > 1;
   c.routing.capacity = "fixed", c.routing.group = "sequence";
   if (c.routing.capacity_tokens == 0) c.routing.capacity_tokens = 64;
   c.balance_form = BalanceForm::kSwitch;
@@ -43,6 +44,7 @@ void read_both(const ConfigReader& keys, ModelConfig& c) {
   c.tied = keys.flag("scale_decoder_outputs", keys.flag("tie_word_embeddings", true));
   keys.has("tie_word_embeddings"), keys.has("initializer_factor"), keys.has("is_gated_act");
   keys.has("dense_act_fn"), keys.has("feed_forward_proj");
+  c.own_activation = true;
   c.balance_coefficient = 0;
 }
 
@@ -54,12 +56,9 @@ void read_t5(const ConfigReader& keys, ModelConfig& c) {
   if (name == "gelu" && c.gated) c.activation = Activation::kGeluTanh;  // as transformers reads "gated-gelu"
   else if (name == "relu") c.activation = Activation::kRelu;
   else c.activation = read_activation(keys, "dense_act_fn", name.c_str());
-  if (c.activation == Activation::kSilu && !c.gated)
-    fail(ErrorKind::kUnsupported, keys.where().c_str(), "feed_forward_proj ", quote(form),
-         "; known: relu, gelu, gated-gelu, gated-silu, gated-relu");
 }
 
-// Block i is sparse if i mod step = 1 (or step = 1), step = blocks / sparse blocks.
+// Block i is sparse if i mod step = 1 (or step = 1), step = blocks / the number in config.json, rounded down.
 void read_step(int64_t layers, int64_t sparse, int64_t* first, int64_t* every) {
   *every = sparse > 0 ? std::max<int64_t>(1, layers / sparse) : layers;
   *first = *every == 1 ? 0 : 1;
@@ -106,12 +105,10 @@ void write_t5(const ModelConfig& c, nlohmann::ordered_json& json) {
 
 void write_switch(const ModelConfig& c, nlohmann::ordered_json& json) {
   write_both(c, json);
-  int64_t encoder = 0;
-  for (int64_t i = 0; i < c.n_encoder_layers; ++i) encoder += c.sparse_layer(i, true);
   json["dense_act_fn"] = activation_name(c.activation);
   json["num_experts"] = c.n_experts;
-  json["num_sparse_encoder_layers"] = encoder;
-  json["num_sparse_decoder_layers"] = c.sparse_layers();
+  json["num_sparse_encoder_layers"] = c.n_encoder_layers / c.encoder_moe_every;
+  json["num_sparse_decoder_layers"] = c.n_layers / c.moe_every;
   json["expert_capacity"] = c.routing.capacity_tokens;
   json["router_jitter_noise"] = c.routing.jitter;
   json["router_bias"] = c.routing.bias;
@@ -185,10 +182,15 @@ const TensorNames kTensors = {"",
 }  // namespace
 
 extern const Family kT5, kSwitch;
-const Family kT5 = {"t5",     "T5ForConditionalGeneration",
-                    false,    {"n_encoder_layers", "buckets", "max_distance"},
-                    kTensors, fix,
-                    read_t5,  write_t5};
+const Family kT5 = {"t5",
+                    "T5ForConditionalGeneration",
+                    false,
+                    {"n_encoder_layers", "buckets", "max_distance"},
+                    kTensors,
+                    fix,
+                    read_t5,
+                    write_t5,
+                    "T5WithLMHeadModel"};
 const Family kSwitch = {"switch_transformers",
                         "SwitchTransformersForConditionalGeneration",
                         true,

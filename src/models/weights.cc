@@ -1,107 +1,78 @@
 #include "models/weights.h"
 
-#include <cstring>
 #include <map>
 #include <set>
 
 #include "base/file.h"
 #include "base/threads.h"
 #include "kernels/optimizer.h"
-#include "kernels/rowwise.h"
 #include "models/families.h"
+#include "models/stored_values.h"
 
 namespace lyceum {
 namespace {
 
 // Where a span's values come from.
 struct Use {
-  const StoredTensor* tensor;
+  StoredValues values;
   FileSpan span;
 };
 
-float element_of(const StoredTensor& t, int64_t at) {
-  const char* data = reinterpret_cast<const char*>(t.data);
-  if (t.dtype == FileDType::kI64) {
-    int64_t v;
-    std::memcpy(&v, data + 8 * at, 8);
-    return static_cast<float>(v);
-  }
-  if (t.dtype == FileDType::kI32) {
-    int32_t v;
-    std::memcpy(&v, data + 4 * at, 4);
-    return static_cast<float>(v);
-  }
-  if (t.dtype == FileDType::kF32) {
-    float v;
-    std::memcpy(&v, data + 4 * at, 4);
-    return v;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, data + 2 * at, 2);
-  if (t.dtype == FileDType::kBF16) return to_float(bf16{bits});
-  float v;
-  kernels::convert(1, &bits, DType::kF16, &v, DType::kF32);
-  return v;
-}
-
-// One matrix of a span to its place in the matrix of the parameter, [.., width] f32.
-void copy_span(const Use& use, int64_t m, float* matrix, int64_t width) {
-  const FileSpan& s = use.span;
-  const StoredTensor& t = *use.tensor;
-  const DType type = t.dtype == FileDType::kF32    ? DType::kF32
-                     : t.dtype == FileDType::kBF16 ? DType::kBF16
-                                                   : DType::kF16;
-  const char* data = reinterpret_cast<const char*>(t.data);
-  const int64_t size = static_cast<int64_t>(dtype_size(type)), start = s.offset + m * s.matrix_step;
-  const auto run = [&](int64_t n, int64_t from, float* to) {
-    kernels::convert(n, data + from * size, type, to, DType::kF32);
-  };
-  const bool ids = t.dtype == FileDType::kI64 || t.dtype == FileDType::kI32;
-  if (!ids && s.column_step == 1 && s.row_step == s.columns && s.columns == width)
-    return run(s.rows * s.columns, start, matrix + s.row * width);
-  for (int64_t i = 0; i < s.rows; ++i) {
-    float* to = matrix + (s.row + i) * width + s.column;
-    const int64_t from = start + i * s.row_step;
-    if (!ids && s.column_step == 1 && s.columns > 1) {
-      run(s.columns, from, to);
-    } else {
-      for (int64_t j = 0; j < s.columns; ++j) to[j] = element_of(t, from + j * s.column_step);
-    }
+// Rows [row, row + n) of matrix m of a parameter, [n, width].
+template <class T>
+void gather(const std::vector<Use>& uses, int64_t m, int64_t row, int64_t n, int64_t width, T* out) {
+  for (const Use& use : uses) {
+    const FileSpan& s = use.span;
+    if (m < s.matrix || m >= s.matrix + s.matrices) continue;
+    const int64_t start = s.offset + (m - s.matrix) * s.matrix_step;
+    const int64_t begin = std::max(row, s.row), end = std::min(row + n, s.row + s.rows);
+    for (int64_t i = begin; i < end; ++i)
+      use.values.read_strided(start + (i - s.row) * s.row_step, s.columns, s.column_step,
+                              out + (i - row) * width + s.column);
   }
 }
 
-// The form in which this file holds the parameters: the published one, experts stacked where they are.
+// Reads a parameter in pieces of some rows, each gathered in a cache and packed from there: memory is read
+// once and written once, by all threads whatever the number of matrices.
+void load_parameter(Parameter& p, const std::vector<Use>& uses) {
+  const int64_t width = matrix_columns(p),
+                part = p.order == Parameter::Order::kPacked ? p.layout.n : matrix_rows(p);
+  constexpr int64_t kValues = 1 << 16, kPanel = WeightLayout::kPanel;
+  const int64_t step = std::max<int64_t>(1, kValues / width / kPanel) * kPanel;
+  const int64_t pieces = (part + step - 1) / step, parts = matrix_rows(p) / part;
+  bool as_is = p.type() == DType::kBF16 && !p.residual;
+  for (const Use& use : uses) as_is &= use.values.tensor->dtype == FileDType::kBF16;
+  parallel_for(p.matrices * parts * pieces, [&](int64_t task, int) {
+    const int64_t m = task / (parts * pieces), begin = task % pieces * step;
+    const int64_t row = task / pieces % parts * part + begin, n = std::min(step, part - begin);
+    const auto copy = [&](auto sample) {
+      static thread_local std::vector<decltype(sample)> rows;
+      rows.resize(static_cast<size_t>(n * width));
+      gather(uses, m, row, n, width, rows.data());
+      p.write_rows(m, row, n, rows.data());
+    };
+    if (as_is) copy(bf16{});
+    else copy(float{});
+  });
+}
+
+// The form in which this file holds the parameters: the published one, or whole where that is not there.
 FileTensors tensors_in(const Model& model, const TensorFiles& files) {
   std::vector<Parameter*> published;
-  FileTensors stacked;
+  FileTensors whole;
   for (Parameter* p : model.parameters()) {
+    bool complete = true;
+    const FileTensors usual = published_tensors(model.config(), {p});
+    for (const FileTensor& t : usual.all()) complete &= files.find(t.name) != nullptr;
     std::string found;
-    for (const std::string& name : stacked_names(model.config(), *p))
-      if (found.empty() && files.find(name)) found = name;
-    FileTensors usual = found.empty() ? FileTensors() : published_tensors(model.config(), {p});
-    const bool same = !found.empty() && usual.all().size() == 1 && usual.all()[0].name == found;
-    if (found.empty() || same) published.push_back(p);
-    else stacked.whole(*p, found);
+    for (const std::string& name : whole_names(model.config(), *p))
+      if (!complete && found.empty() && files.find(name)) found = name;
+    if (found.empty()) published.push_back(p);
+    else whole.whole(*p, found);
   }
   FileTensors out = published_tensors(model.config(), published);
-  for (FileTensor& t : stacked.all()) out.all().push_back(std::move(t));
+  for (FileTensor& t : whole.all()) out.all().push_back(std::move(t));
   return out;
-}
-
-void check_tensor(const FileTensor& wanted, const StoredTensor* t, const std::string& where) {
-  if (!t)
-    fail(ErrorKind::kCorruptData, where.c_str(), "the tensor ", wanted.name, " of shape ",
-         shape_text(wanted.shape), " is missing");
-  check_data(t->shape == wanted.shape, where.c_str(), "tensor ", wanted.name,
-             ": the configuration wants shape ", shape_text(wanted.shape), ", the file has ",
-             shape_text(t->shape));
-  const bool ids = wanted.spans[0].parameter->type() == DType::kI32;  // a table of experts
-  const bool known =
-      ids ? t->dtype == FileDType::kI64 || t->dtype == FileDType::kI32
-          : t->dtype == FileDType::kF32 || t->dtype == FileDType::kBF16 || t->dtype == FileDType::kF16;
-  if (!known)
-    fail(ErrorKind::kUnsupported, where.c_str(), "tensor ", t->name, " is ", file_dtype_name(t->dtype),
-         ids ? "; known: I64, I32" : "; known: F32, BF16, F16");
 }
 
 }  // namespace
@@ -116,10 +87,12 @@ void load_weights(Model& model, const TensorFiles& files) {
   std::map<Parameter*, std::vector<Use>> uses;
   const FileTensors wanted = tensors_in(model, files);
   for (const FileTensor& t : wanted.all()) {
-    const StoredTensor* stored = files.find(t.name);
-    check_tensor(t, stored, where);
-    used.insert(t.name);
-    for (const FileSpan& span : t.spans) uses[span.parameter].push_back({stored, span});
+    const StoredValues values = find_values(files, t);
+    used.insert(values.tensor->name);
+    if (values.scales) used.insert(values.scales->name);
+    for (const FileSpan& span : t.spans)
+      uses[span.parameter].push_back(
+          {values, values.transposed ? transposed_span(span, t.shape[1], t.shape[2]) : span});
   }
   const TensorNames& names = find_family(model.config().family).names;
   const std::string beyond = "model.layers." + std::to_string(model.config().n_layers) + ".";
@@ -131,17 +104,7 @@ void load_weights(Model& model, const TensorFiles& files) {
     check_data(used.count(name) || harmless, where.c_str(), "the tensor ", name, " has no place in a ",
                model.config().family, " model of this configuration");
   }
-  for (Parameter* p : model.parameters()) {
-    const std::vector<Use>& from = uses.at(p);
-    const int64_t per_matrix = p->elements() / p->matrices, width = matrix_columns(*p);
-    parallel_for(p->matrices, [&](int64_t m, int) {
-      std::vector<float> matrix(static_cast<size_t>(per_matrix));
-      for (const Use& use : from)
-        if (m >= use.span.matrix && m < use.span.matrix + use.span.matrices)
-          copy_span(use, m - use.span.matrix, matrix.data(), width);
-      p->write_matrix(m, matrix.data());
-    });
-  }
+  for (Parameter* p : model.parameters()) load_parameter(*p, uses.at(p));
 }
 
 namespace {

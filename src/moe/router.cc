@@ -44,6 +44,8 @@ void RouterOptions::fields(Fields& f) {
         means(kUsesThreshold, "threshold"));
   f.add("n_domains", n_domains, "groups of experts, one for each domain of the text; 0: as the data have",
         at_least(0), effective(router == "random_routed", "only random_routed asks for domains"));
+  f.add("domain_experts", domain_experts, "experts of each domain; empty: equal shares",
+        effective(router == "random_routed", "only random_routed asks for domains"));
   f.add("table_seed", table_seed, "of the random tables", at_least(0), means(kUsesTable, "table"));
   f.add("hash", hash, "of token ids", one_of({"random", "balanced", "bigram"}), means(kUsesHash, "hash"));
   f.add("sample", sample, "training: choose by logits plus Gumbel noise",

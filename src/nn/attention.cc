@@ -11,7 +11,7 @@ Attention::Attention(const AttentionOptions& o, const std::string& prefix, Param
   check(o.n_heads > 0 && o.n_kv_heads > 0 && o.n_heads % o.n_kv_heads == 0, "attention", o.n_heads,
         " heads do not divide into ", o.n_kv_heads, " key-value heads");
   const int64_t q_width = o.n_heads * o.d_head, kv_width = o.n_kv_heads * o.d_head;
-  if (o.rotary && !o.cross) frequencies_ = inverse_frequencies(o.rope, rotary_width(o.rope, o.d_head));
+  if (o.rotary && !o.cross) rotary_ = Rotary(o.rope, rotary_width(o.rope, o.d_head));
   if (o.filtered) filter_ = std::make_unique<LocalFilter>(o.d_model, prefix + ".lf_gate", parameters);
   if (o.shared_qk) {
     q_ = k_ = parameters.matrix(prefix + ".qk_proj.weight", {q_width, o.d_model});
@@ -64,9 +64,10 @@ void Attention::project(Context& c, const Tensor& x, const Tensor& queries, int6
     const float bound = static_cast<float>(o.clip_qkv);
     *q = ops::clamp(tape, *q, bound), *k = ops::clamp(tape, *k, bound), *v = ops::clamp(tape, *v, bound);
   }
-  if (!frequencies_.empty()) {
-    *q = rotated(c, *q, o.n_heads);
-    *k = rotated(c, *k, o.n_kv_heads);
+  if (rotary_) {
+    const std::vector<int32_t>& positions = c.batch.positions;
+    *q = ops::rope(tape, *q, rotary_.spec(o.n_heads, o.d_head, positions), positions);
+    *k = ops::rope(tape, *k, rotary_.spec(o.n_kv_heads, o.d_head, positions), positions);
   }
 }
 
@@ -118,29 +119,19 @@ void continue_sequence(Context& c, int64_t layer, Tensor* k, Tensor* v, kernels:
   check(past + fresh <= state.capacity, "attention", "the sequence would have ", past + fresh,
         " tokens, room is for ", state.capacity);
   SequenceState::Layer& cache = state.layers[static_cast<size_t>(layer)];
-  if (!cache.k) {
-    cache.k = Tensor({state.capacity, k->width()}, k->type());
-    cache.v = Tensor({state.capacity, v->width()}, v->type());
-  }
-  const auto append = [&](const Tensor& to, const Tensor& from) {
+  const auto append = [&](Tensor& kept, Tensor* rows) {
+    if (!rows) return;
+    if (!kept) kept = Tensor({state.capacity, rows->width()}, rows->type());
     std::memcpy(
-        static_cast<char*>(to.data()) + static_cast<size_t>(past * to.width()) * dtype_size(to.type()),
-        from.data(), from.bytes());
+        static_cast<char*>(kept.data()) + static_cast<size_t>(past * kept.width()) * dtype_size(kept.type()),
+        rows->data(), rows->bytes());
+    *rows = kept;
   };
-  append(cache.k, *k), append(cache.v, *v);
-  *k = cache.k, *v = cache.v;
+  append(cache.k, k), append(cache.v, v);
   offsets->assign(spans.begin(), spans.end());
   for (int32_t& at : *offsets) at += static_cast<int32_t>(past);
   offsets->front() = static_cast<int32_t>(state.span_begin);
   shape->k_offsets = offsets->data();
-}
-
-Tensor Attention::rotated(Context& c, const Tensor& x, int64_t heads) const {
-  const RopeOptions& o = options_.rope;
-  const ops::RopeSpec rope{heads,         options_.d_head,   rotary_width(o, options_.d_head),
-                           o.interleaved, rope_amplitude(o), frequencies_.data(),
-                           o.coarse};
-  return ops::rope(c.tape, x, rope, c.batch.positions);
 }
 
 Tensor Attention::normed(Context& c, const Tensor& x, Parameter* weight, int64_t heads) const {

@@ -51,9 +51,8 @@ class Attention : public AttentionLayer {
   void project(Context& context, const Tensor& x, const Tensor& queries, int64_t layer, Tensor* q, Tensor* k,
                Tensor* v) const;
   Tensor normed(Context& context, const Tensor& x, Parameter* weight, int64_t heads) const;
-  Tensor rotated(Context& context, const Tensor& x, int64_t heads) const;
   AttentionOptions options_;
-  std::vector<float> frequencies_;
+  Rotary rotary_;
   std::shared_ptr<const RelativeBias> bias_;
   std::unique_ptr<LocalFilter> filter_;
   Parameter *q_ = nullptr, *k_ = nullptr, *v_, *o_, *q_bias_ = nullptr, *k_bias_ = nullptr,
@@ -62,8 +61,9 @@ class Attention : public AttentionLayer {
   Parameter *q_scale_ = nullptr, *k_scale_ = nullptr;  // with shared_qk
 };
 
-// The keys that the queries of a batch see when a sequence goes on: appends `k` and `v` to the state and sets
-// the shape's offsets. Without a state only the offsets are set. `offsets` must live as long as the shape.
+// The keys that the queries of a batch see when a sequence goes on: appends `k` and `v` (nullable) to the
+// state, makes them all rows so far, and sets the shape's offsets. Without a state only the offsets are set.
+// `offsets` must live as long as the shape.
 void continue_sequence(Context& context, int64_t layer, Tensor* k, Tensor* v, kernels::AttentionShape* shape,
                        std::vector<int32_t>* offsets);
 

@@ -8,18 +8,34 @@ namespace {
 
 constexpr NormOptions kInnerNorm = {NormOptions::Kind::kRms, 1e-6};
 
-// The first rows of what a sequence keeps.
-Tensor first_rows(const Tensor& x, int64_t rows) {
-  if (x.rows() == rows) return x;
-  Tensor out({rows, x.width()}, x.type());
-  std::memcpy(out.data(), x.data(), out.bytes());
+// Columns of the first rows of what a sequence keeps.
+Tensor part_of(const Tensor& x, int64_t rows, int64_t column, int64_t columns) {
+  Tensor out({rows, columns}, x.type());
+  const size_t size = dtype_size(x.type()), bytes = static_cast<size_t>(columns) * size;
+  for (int64_t r = 0; r < rows; ++r)
+    std::memcpy(static_cast<char*>(out.data()) + static_cast<size_t>(r) * bytes,
+                static_cast<const char*>(x.data()) + static_cast<size_t>(r * x.width() + column) * size,
+                bytes);
+  return out;
+}
+
+Tensor side_by_side(const Tensor& a, const Tensor& b) {
+  Tensor out({a.rows(), a.width() + b.width()}, a.type());
+  const size_t size = dtype_size(a.type()), left = static_cast<size_t>(a.width()) * size,
+               right = static_cast<size_t>(b.width()) * size;
+  for (int64_t r = 0; r < a.rows(); ++r) {
+    const size_t row = static_cast<size_t>(r);
+    char* to = static_cast<char*>(out.data()) + row * (left + right);
+    std::memcpy(to, static_cast<const char*>(a.data()) + row * left, left);
+    std::memcpy(to + left, static_cast<const char*>(b.data()) + row * right, right);
+  }
   return out;
 }
 
 }  // namespace
 
 LatentAttention::LatentAttention(const LatentOptions& o, const std::string& prefix, ParameterList& parameters)
-    : options_(o), frequencies_(inverse_frequencies(o.rope, o.d_rope)) {
+    : options_(o), widths_{o.n_heads, o.kv_rank, o.d_nope, o.d_rope, o.d_value}, rotary_(o.rope, o.d_rope) {
   const int64_t q_width = o.n_heads * (o.d_nope + o.d_rope);
   const auto matrix = [&](const char* name, int64_t out, int64_t in) {
     return parameters.matrix(prefix + name + ".weight", {out, in});
@@ -53,11 +69,11 @@ Tensor LatentAttention::forward(Context& c, const Tensor& x, const Tensor& queri
   const int64_t width = o.d_nope + o.d_rope;
   Tensor q = q_ ? ops::linear(tape, queries, *q_)
                 : ops::linear(tape, q_norm_->forward(c, ops::linear(tape, queries, *q_a_, q_a_bias_)), *q_b_);
-  ops::RopeSpec rope{o.n_heads, width, o.d_rope, true, rope_amplitude(o.rope), frequencies_.data()};
-  q = ops::rope(tape, q, rope, c.batch.positions);
+  const std::vector<int32_t>& positions = c.batch.positions;
+  q = ops::rope(tape, q, rotary_.spec(o.n_heads, width, positions), positions);
   Tensor latent = kv_norm_->forward(c, ops::linear(tape, x, *kv_a_, kv_a_bias_));
-  rope.n_heads = 1, rope.d_head = o.d_rope;
-  Tensor rotated = ops::rope(tape, ops::linear(tape, x, *k_rope_, k_rope_bias_), rope, c.batch.positions);
+  Tensor rotated = ops::rope(tape, ops::linear(tape, x, *k_rope_, k_rope_bias_),
+                             rotary_.spec(1, o.d_rope, positions), positions);
 
   kernels::AttentionShape shape;
   shape.n_heads = shape.n_kv_heads = o.n_heads;
@@ -66,14 +82,23 @@ Tensor LatentAttention::forward(Context& c, const Tensor& x, const Tensor& queri
       o.rope.scaling == "yarn" && o.rope.mscale_all != 0 ? yarn_mscale(o.rope.factor, o.rope.mscale_all) : 1;
   shape.scale = static_cast<float>(m * m / std::sqrt(static_cast<double>(width)));
   std::vector<int32_t> offsets;
-  continue_sequence(c, layer, &latent, &rotated, &shape, &offsets);
+  Tensor kept = c.state ? side_by_side(rotated, latent) : Tensor();
+  continue_sequence(c, layer, &kept, nullptr, &shape, &offsets);
+  // Expanding the kept rows once pays for many queries, not for few.
+  if (c.state && 2 * x.rows() <= o.d_nope + o.d_value && can_decode_latent(widths_))
+    return ops::linear(tape, decode_latent(widths_, shape, q, kept, *k_b_, *v_b_), *o_, o_bias_);
   if (c.state) {
     const int64_t seen = c.state->length + x.rows();
-    latent = first_rows(latent, seen), rotated = first_rows(rotated, seen);
+    rotated = part_of(kept, seen, 0, o.d_rope), latent = part_of(kept, seen, o.d_rope, o.kv_rank);
   }
-  const Tensor k = ops::join_heads(tape, rotated, ops::linear(tape, latent, *k_b_), o.n_heads);
-  const Tensor v = ops::linear(tape, latent, *v_b_);
-  return ops::linear(tape, ops::attention(tape, q, k, v, shape), *o_, o_bias_);
+  return ops::linear(tape, expanded(c, q, latent, rotated, shape), *o_, o_bias_);
+}
+
+Tensor LatentAttention::expanded(Context& c, const Tensor& q, const Tensor& latent, const Tensor& rotated,
+                                 const kernels::AttentionShape& shape) const {
+  const Tensor k = ops::join_heads(c.tape, rotated, ops::linear(c.tape, latent, *k_b_), options_.n_heads);
+  const Tensor v = ops::linear(c.tape, latent, *v_b_);
+  return ops::attention(c.tape, q, k, v, shape);
 }
 
 }  // namespace lyceum

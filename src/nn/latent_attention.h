@@ -1,5 +1,5 @@
 // Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434): keys and values are expanded from one narrow
-// row per token, and a sequence keeps only that row.
+// row per token, and a sequence keeps only that row (nn/latent_decode.h looks at it as it is).
 //   q = W_q x, or W_qb RMSNorm(W_qa x);   latent = RMSNorm(W_kva x),  r = rope(W_kr x)     one for all heads
 //   head h: q_h = [rope(q_r), q_n],  k_h = [r, W_kb_h latent],  v_h = W_vb_h latent
 //   scale = m^2 / sqrt(d_nope + d_rope), m = 0.1 mscale_all ln(factor) + 1 where the rotation is stretched
@@ -8,6 +8,7 @@
 #pragma once
 
 #include "nn/attention.h"
+#include "nn/latent_decode.h"
 #include "nn/norm.h"
 
 namespace lyceum {
@@ -28,8 +29,11 @@ class LatentAttention : public AttentionLayer {
   Tensor forward(Context& context, const Tensor& x, const Tensor& queries, int64_t layer) const override;
 
  private:
+  Tensor expanded(Context& context, const Tensor& q, const Tensor& latent, const Tensor& rotated,
+                  const kernels::AttentionShape& shape) const;
   LatentOptions options_;
-  std::vector<float> frequencies_;
+  LatentRows widths_;
+  Rotary rotary_;
   Parameter *q_ = nullptr, *q_a_ = nullptr, *q_b_ = nullptr, *kv_a_, *k_rope_, *k_b_, *v_b_, *o_;
   Parameter *q_a_bias_ = nullptr, *kv_a_bias_ = nullptr, *k_rope_bias_ = nullptr, *o_bias_ = nullptr;
   std::unique_ptr<Norm> q_norm_, kv_norm_;

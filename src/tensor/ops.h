@@ -53,10 +53,10 @@ Tensor scale_columns(Tape& tape, const Tensor& x, Parameter& w, Parameter& b);
 // Rotary position embedding (Su et al. 2021, arXiv:2104.09864) of the first `rotary` dims of each head.
 struct RopeSpec {
   int64_t n_heads = 0, d_head = 0, rotary = 0;
-  bool interleaved = false;                  // pairs (2i, 2i+1) instead of (i, i + rotary/2)
-  float scale = 1;                           // of cos and sin (YaRN)
-  const float* inverse_frequency = nullptr;  // [rotary / 2], outlives the tape
-  bool coarse = false;                       // position, angle, cosine and sine are each rounded to bf16
+  bool interleaved = false;                               // pairs (2i, 2i+1) instead of (i, i + rotary/2)
+  float scale = 1;                                        // of cos and sin (YaRN)
+  std::shared_ptr<const std::vector<float>> frequencies;  // [rotary / 2], inverse
+  bool coarse = false;  // position, angle, cosine and sine are each rounded to bf16
 };
 Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector<int32_t>& positions);
 

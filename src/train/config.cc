@@ -29,6 +29,7 @@ void TrainOptions::fields(Fields& f) {
   f.add("max_skipped", max_skipped, "give up after so many non-finite steps in a row", at_least(1));
 }
 
+// `model`: with what its family decides.
 void BalanceConfig::fields(Fields& f, const ModelConfig& model) {
   const bool sparse = family_is_sparse(model.family);
   const RouterKind* kind = nullptr;
@@ -79,7 +80,10 @@ void CompareOptions::fields(Fields& f) {
 
 void TrainConfig::fields(Fields& f) {
   f.section("model", model);
-  model.routing.router = family_is_sparse(model.family) ? model.router : "";
+  ModelConfig form = model;  // some families have a router of their own
+  for (const Family& family : family_table())
+    if (form.family == family.name && form.n_heads > 0) family.fix(form);
+  model.routing.router = family_is_sparse(form.family) ? form.router : "";
   f.section("router", model.routing);
   f.section("data", data);
   f.section("optimizer", optimizer);
@@ -90,7 +94,7 @@ void TrainConfig::fields(Fields& f) {
     const ModelConfig& model;
     void fields(Fields& g) { balance.fields(g, model); }
   };
-  Balance b{balance, model};
+  Balance b{balance, form};
   f.section("balance", b);
   f.section("evaluation", evaluation);
   f.section("checkpoint", checkpoint);

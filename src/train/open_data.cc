@@ -51,8 +51,7 @@ OpenedData open_data(const TrainConfig& wanted) {
 
   out.source = std::make_unique<ShardSource>(c.data.loader, c.data.train, c.model.vocab, tokenizer.eos_id(),
                                              c.train.micro_batch);
-  ModelConfig form = c.model;  // some families have a router of their own
-  find_family(form.family).fix(form);
+  const ModelConfig form = family_form(c.model);  // some families have a router of their own
   if (form.router == "random_routed" && form.routing.n_domains == 0)
     c.model.routing.n_domains = static_cast<int64_t>(out.source->loader().domain_names().size());
   if (!c.data.held_out.empty())

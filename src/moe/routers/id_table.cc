@@ -7,26 +7,43 @@
 #include "moe/routers/token_choice.h"
 
 namespace lyceum {
+namespace {
+
+std::vector<int64_t> first_experts(const RouterOptions& o, int64_t groups) {
+  std::vector<int64_t> sizes = o.domain_experts;
+  if (sizes.empty()) {
+    check(o.n_experts % groups == 0, "router", "n_domains = ", groups, " does not divide ", o.n_experts,
+          " experts; domain_experts can say how many each domain has");
+    sizes.assign(static_cast<size_t>(groups), o.n_experts / groups);
+  }
+  std::vector<int64_t> first = {0};
+  for (int64_t size : sizes) first.push_back(first.back() + size);
+  check(static_cast<int64_t>(sizes.size()) == groups && first.back() == o.n_experts &&
+            *std::min_element(sizes.begin(), sizes.end()) >= 1,
+        "router", "domain_experts wants ", groups, " numbers from 1 that add up to ", o.n_experts,
+        " experts, found ", sizes.size(), " that add up to ", first.back());
+  return first;
+}
+
+}  // namespace
 
 IdTable::IdTable(const RouterOptions& o, int64_t groups, const std::string& prefix, ParameterList& parameters)
     : options_(o), groups_(groups) {
   check(o.vocab > 0, "router", o.router, " wants the size of the vocabulary, found ", o.vocab);
   check(groups >= 1, "router", o.router, " routes by domain: n_domains must say how many there are, found ",
         groups);
-  check(o.n_experts % groups == 0, "router", "n_domains = ", groups, " does not divide ", o.n_experts,
-        " experts");
+  first_ = first_experts(o, groups);
   table_ = parameters.buffer(prefix + ".route_table", {groups, o.vocab}, DType::kI32);
-  const int64_t size = o.n_experts / groups;
   std::vector<int32_t> ids(static_cast<size_t>(o.vocab));
   for (int64_t g = 0; g < groups; ++g) {
+    const int64_t begin = first_[static_cast<size_t>(g)], size = first_[static_cast<size_t>(g) + 1] - begin;
     const RandomKey key = RandomKey(static_cast<uint64_t>(o.table_seed))
                               .with(static_cast<uint64_t>(o.layer))
                               .with(static_cast<uint64_t>(g));
     std::iota(ids.begin(), ids.end(), 0);
     for (size_t i = ids.size(); i > 1; --i) std::swap(ids[i - 1], ids[key.below(i, i)]);
     for (int64_t i = 0; i < o.vocab; ++i)
-      table_->value.i32()[g * o.vocab + ids[static_cast<size_t>(i)]] =
-          static_cast<int32_t>(g * size + i % size);
+      table_->value.i32()[g * o.vocab + ids[static_cast<size_t>(i)]] = static_cast<int32_t>(begin + i % size);
   }
 }
 
@@ -40,12 +57,13 @@ int32_t IdTable::at(int64_t row, int32_t id) const {
 }
 
 std::string IdTable::build(const std::vector<double>& counts, bool balance) {
-  const int64_t vocab = options_.vocab, size = options_.n_experts / groups_;
+  const int64_t vocab = options_.vocab;
   ensure(static_cast<int64_t>(counts.size()) == groups_ * vocab, "router", "counts of ", counts.size(),
          " ids for ", groups_, " x ", vocab);
   std::vector<int32_t> ids(static_cast<size_t>(vocab));
   double worst = 0;
   for (int64_t g = 0; g < groups_; ++g) {
+    const int64_t begin = first_[static_cast<size_t>(g)], size = first_[static_cast<size_t>(g) + 1] - begin;
     const double* count = counts.data() + g * vocab;
     int32_t* row = table_->value.i32() + g * vocab;
     std::vector<double> load(static_cast<size_t>(size));
@@ -58,10 +76,10 @@ std::string IdTable::build(const std::vector<double>& counts, bool balance) {
         for (size_t e = 1; e < load.size(); ++e)
           if (load[e] < load[least] || (load[e] == load[least] && held[e] < held[least])) least = e;
         load[least] += count[id], ++held[least];
-        row[id] = static_cast<int32_t>(g * size) + static_cast<int32_t>(least);
+        row[id] = static_cast<int32_t>(begin) + static_cast<int32_t>(least);
       }
     } else {
-      for (int64_t id = 0; id < vocab; ++id) load[static_cast<size_t>(row[id] - g * size)] += count[id];
+      for (int64_t id = 0; id < vocab; ++id) load[static_cast<size_t>(row[id] - begin)] += count[id];
     }
     const double all = std::accumulate(load.begin(), load.end(), 0.0);
     if (all > 0)

@@ -7,9 +7,10 @@ namespace lyceum {
 
 class IdTable {
  public:
-  // The buffer <prefix>.route_table [groups, vocab] i32: each of `groups` equal groups of experts serves its
-  // own row. Filled at random: a generator of its own for (seed, layer, row) shuffles the ids, which are
-  // dealt to the group's experts in turn, so that each gets as many ids as any other.
+  // The buffer <prefix>.route_table [groups, vocab] i32: each of `groups` groups of experts serves its own
+  // row; they are equal unless domain_experts says how many each has. Filled at random: a generator of its
+  // own for (seed, layer, row) shuffles the ids, which are dealt to the group's experts in turn, so that each
+  // gets as many ids as any other.
   IdTable(const RouterOptions& options, int64_t groups, const std::string& prefix, ParameterList& parameters);
 
   // The expert of an id; throws kInvalidArgument for an id or a stored expert that cannot be.
@@ -24,6 +25,7 @@ class IdTable {
  private:
   RouterOptions options_;
   int64_t groups_;
+  std::vector<int64_t> first_;  // [groups + 1]: experts of group g are first_[g] .. first_[g + 1]
   Parameter* table_;
 };
 

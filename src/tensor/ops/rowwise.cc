@@ -189,7 +189,7 @@ Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector
   std::memcpy(y.data(), x.data(), x.bytes());
   const auto turn = spec.coarse ? kernels::rope_bf16 : kernels::rope;
   turn(x.rows(), spec.n_heads, spec.d_head, spec.rotary, spec.interleaved, positions.data(),
-       spec.inverse_frequency, spec.scale, +1, y.as_rows());
+       spec.frequencies->data(), spec.scale, +1, y.as_rows());
   if (tape.recording())
     tape.record("rope", [&tape, x, y, spec, turn, &positions] {
       const Tensor dy = tape.take(y);
@@ -200,7 +200,7 @@ Tensor rope(Tape& tape, const Tensor& x, const RopeSpec& spec, const std::vector
         std::memcpy(dx.data(), dy.data(), dy.bytes());
       }
       turn(x.rows(), spec.n_heads, spec.d_head, spec.rotary, spec.interleaved, positions.data(),
-           spec.inverse_frequency, spec.scale, -1, dx.as_rows());
+           spec.frequencies->data(), spec.scale, -1, dx.as_rows());
       tape.pass(x, dx);
     });
   return y;
