@@ -70,7 +70,7 @@ class EveryRouter : public testing::TestWithParam<size_t> {
 
 TEST_P(EveryRouter, GivesDistinctExpertsInRangeFiniteGatesAndAPlanThatConservesRows) {
   Made m(options_of(kind()));
-  for (const int64_t tokens : {1, 5, 64, 333})
+  for (const int64_t tokens : {0, 1, 5, 64, 333})
     for (const Phase phase : {Phase::kTraining, Phase::kEvaluation}) {
       const Batch batch = batch_of(tokens, tokens > 8 ? 3 : 1);
       const Tensor x = random_rows(tokens, kModel, static_cast<uint64_t>(tokens));
@@ -109,12 +109,43 @@ TEST_P(EveryRouter, GivesDistinctExpertsInRangeFiniteGatesAndAPlanThatConservesR
     }
 }
 
+// A step that diverges must end as a step that is skipped, not in a sort that runs out of its row or an
+// auction without an end.
+TEST_P(EveryRouter, StillGivesAPlanWhereScoresAreNotFinite) {
+  const Batch batch = batch_of(400, 3);
+  Tensor x = random_rows(400, kModel, 9);
+  for (int64_t t = 0; t < 400; t += 3) {
+    const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f};
+    x.f32()[t * kModel + t % kModel] = bad[t / 3 % 4];
+  }
+  for (const char* drop : {"position", "token", "priority", "probability", "random"}) {
+    RouterOptions o = options_of(kind());
+    if (kind().uses & kUsesCapacity) o.drop = drop;
+    Made m(o);
+    for (const Phase phase : {Phase::kTraining, Phase::kEvaluation}) {
+      Tape tape(false);
+      Context c{tape, batch};
+      c.phase = phase, c.key = RandomKey(5);
+      const Routing r = m.router->route(c, x, 1);
+      for (int64_t t = 0; t < 400; ++t) {
+        std::set<int32_t> seen;
+        for (int32_t e = r.first.i32()[t]; e < r.first.i32()[t + 1]; ++e) {
+          ASSERT_TRUE(r.expert.i32()[e] >= 0 && r.expert.i32()[e] < kExperts);
+          ASSERT_TRUE(seen.insert(r.expert.i32()[e]).second) << "token " << t;
+        }
+      }
+      EXPECT_NO_THROW(dispatch(r));
+    }
+    if (!(kind().uses & kUsesCapacity)) break;
+  }
+}
+
 TEST_P(EveryRouter, GivesTheSameBitsOnOneThreadAndOnMore) {
   const Batch batch = batch_of(700, 3);
   const Tensor x = random_rows(700, kModel, 9);
-  std::vector<std::vector<float>> found[2];
-  for (int round = 0; round < 2; ++round) {
-    set_thread_count(round == 0 ? 1 : 2);
+  std::vector<std::vector<float>> found[3];
+  for (int round = 0; round < 3; ++round) {
+    set_thread_count(round == 0 ? 1 : round == 1 ? 2 : 5);
     Made m(options_of(kind()));
     Tape tape(true);
     Context c{tape, batch};
@@ -136,6 +167,7 @@ TEST_P(EveryRouter, GivesTheSameBitsOnOneThreadAndOnMore) {
   }
   set_thread_count(2);
   EXPECT_EQ(found[0], found[1]);
+  EXPECT_EQ(found[0], found[2]);
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, EveryRouter, testing::Range<size_t>(0, router_table().size()),
@@ -172,11 +204,65 @@ TEST(Chance, NoisyGatesWithZeroWeightsSpreadTheLoadEvenly) {
   EXPECT_LT(chi_square(load_of(o, 0, Phase::kTraining)), kSevenFreedoms);
 }
 
+// Every pair of 90 ids once: what is found is the hash's doing alone, by id, by the id before it, and in all.
 TEST(Chance, BigramsHashEvenly) {
   RouterOptions o;
   o.router = "hash", o.d_model = kModel, o.n_experts = kExperts, o.top_k = 1, o.vocab = kVocab,
   o.hash = "bigram";
-  EXPECT_LT(chi_square(load_of(o, 0, Phase::kEvaluation)), 3 * kSevenFreedoms);  // pairs repeat: counts clump
+  Batch b;
+  b.offsets.push_back(0);
+  for (int32_t before = 0; before < 90; ++before)
+    for (int32_t id = 0; id < 90; ++id) {
+      for (int32_t i : {before, id}) b.ids.push_back(i), b.positions.push_back(0), b.domains.push_back(0);
+      b.offsets.push_back(static_cast<int32_t>(b.ids.size()));
+    }
+  Made m(o);
+  Tape tape(false);
+  Context c{tape, b};
+  const Routing r = m.router->route(c, random_rows(b.tokens(), kModel, 9), 0);
+  std::vector<double> all(kExperts);
+  double by_id = 0, by_before = 0;
+  for (int64_t i = 0; i < 90; ++i) {
+    std::vector<double> after(kExperts), of(kExperts);
+    for (int64_t j = 0; j < 90; ++j) {
+      const auto expert = [&](int64_t before, int64_t id) {
+        return static_cast<size_t>(r.expert.i32()[2 * (before * 90 + id) + 1]);
+      };
+      ++after[expert(i, j)], ++of[expert(j, i)], ++all[expert(i, j)];
+    }
+    by_before += chi_square(after), by_id += chi_square(of);
+  }
+  EXPECT_LT(chi_square(all), kSevenFreedoms);
+  EXPECT_LT(std::max(by_id, by_before), 745);  // 630 degrees of freedom, p = 0.001
+  EXPECT_GT(std::min(by_id, by_before), 525);  // nor dealt out
+}
+
+TEST(Chance, TablesOfTwoLayersAndOfTwoDomainsHaveNothingToDoWithEachOther) {
+  for (const char* router : {"hash", "random_routed"}) {
+    RouterOptions o;
+    o.router = router, o.d_model = kModel, o.n_experts = 16, o.top_k = 1, o.vocab = 8192;
+    if (o.router == "random_routed") o.n_domains = 2;
+    const int64_t size = o.router == "hash" ? 16 : 8;
+    std::vector<std::vector<float>> tables;  // of one layer and domain
+    for (int64_t layer = 0; layer < 2; ++layer) {
+      ParameterList parameters(DType::kF32);
+      o.layer = layer;
+      const auto made = make_router(o, "mlp", parameters);
+      const std::vector<float> table = parameters.find("mlp.route_table")->read_master();
+      for (size_t at = 0; at < table.size(); at += 8192)
+        tables.emplace_back(table.begin() + static_cast<int64_t>(at),
+                            table.begin() + static_cast<int64_t>(at) + 8192);
+    }
+    for (size_t a = 0; a < tables.size(); ++a)
+      for (size_t b = 0; b < a; ++b) {
+        std::vector<double> pairs(static_cast<size_t>(size * size));
+        for (size_t id = 0; id < 8192; ++id)
+          ++pairs[static_cast<size_t>(static_cast<int64_t>(tables[a][id]) % size * size +
+                                      static_cast<int64_t>(tables[b][id]) % size)];
+        const double freedoms = static_cast<double>((size - 1) * (size - 1)), chi = chi_square(pairs);
+        EXPECT_LT(std::abs(chi - freedoms), 3.5 * std::sqrt(2 * freedoms)) << router << " " << a << " " << b;
+      }
+  }
 }
 
 TEST(Chance, TheSecondExpertIsTakenWithTwiceItsGate) {
@@ -214,6 +300,20 @@ TEST(Hash, BalancedTablesFollowTheCountsOfTheText) {
   EXPECT_LT(most / least, 1.05);
 }
 
+TEST(ForcedUniform, LoadsEveryExpertEquallyWhateverTheInputAndSaysSoInTheLog) {
+  RouterOptions o;
+  o.router = "forced_uniform", o.d_model = kModel, o.n_experts = kExperts, o.top_k = 3;
+  testing::internal::CaptureStderr();
+  Made m(o);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("FORCED UNIFORM ROUTING in mlp"), std::string::npos);
+  const Batch batch = batch_of(64, 1);
+  Tensor x({64, kModel}, DType::kF32);
+  std::fill_n(x.f32(), x.elements(), 1.0f);  // all tokens alike
+  Tape tape(false);
+  Context c{tape, batch};
+  EXPECT_EQ(m.router->route(c, x, 0).load(), std::vector<int64_t>(kExperts, 24));
+}
+
 TEST(ExpertChoice, LoadsEveryExpertEquallyAndRefusesToGenerate) {
   RouterOptions o;
   o.router = "expert_choice", o.d_model = kModel, o.n_experts = kExperts, o.top_k = 2;
@@ -232,6 +332,20 @@ TEST(ExpertChoice, LoadsEveryExpertEquallyAndRefusesToGenerate) {
     EXPECT_EQ(e.kind(), ErrorKind::kUnsupported);
     EXPECT_NE(std::string(e.what()).find("expert_choice cannot generate"), std::string::npos);
   }
+}
+
+TEST(ExpertChoice, TakesNoTokenWithoutAScoreWhileThereAreOthers) {
+  RouterOptions o;
+  o.router = "expert_choice", o.d_model = kModel, o.n_experts = kExperts, o.top_k = 2;
+  Made m(o);
+  const Batch batch = batch_of(200, 1);
+  const Tensor x = random_rows(200, kModel, 9);
+  for (int64_t t = 0; t < 200; t += 2) x.f32()[t * kModel] = NAN;
+  Tape tape(false);
+  Context c{tape, batch};
+  const Routing r = m.router->route(c, x, 0);
+  EXPECT_EQ(r.load(), std::vector<int64_t>(kExperts, 50));
+  for (int64_t t = 0; t < 200; t += 2) EXPECT_EQ(r.first.i32()[t], r.first.i32()[t + 1]) << t;
 }
 
 TEST(Base, GivesEveryExpertTheSameNumberOfTokensAndTheRemainderOneEach) {
@@ -315,7 +429,8 @@ TEST(Balance, WithoutItRoutersCollapseOnAToyTaskAndWithItTheyRecover) {
   o.router = "softmax_top_k", o.top_k = 1;
   const BalanceOptions none{BalanceForm::kPaper, 0, 0};
   EXPECT_GT(busiest_share(o, none, 0), 0.9);
-  for (const char* form : {"paper", "megablocks", "huggingface", "switch", "gshard", "sequence", "global"}) {
+  for (const char* form :
+       {"paper", "megablocks", "huggingface", "switch", "gshard", "kept", "sequence", "global"}) {
     SCOPED_TRACE(form);
     EXPECT_LT(busiest_share(o, {balance_form(form), 0.5, 0}, 0), 0.5);
   }
@@ -326,7 +441,7 @@ TEST(Balance, WithoutItRoutersCollapseOnAToyTaskAndWithItTheyRecover) {
   o.router = "noisy_top_k", o.top_k = 1;
   EXPECT_GT(busiest_share(o, none, 0), 0.9);
   BalanceOptions shazeer = none;
-  shazeer.importance_coefficient = shazeer.load_coefficient = 0.5;
+  shazeer.load_coefficient = 0.5;  // with one choice a token importance is constant
   EXPECT_LT(busiest_share(o, shazeer, 0), 0.5);
 }
 

@@ -6,10 +6,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "moe/balance.h"
 #include "moe/layer.h"
 
 namespace lyceum {
+
+Tensor sparsemixer_gates(Tape& tape, const Tensor& l, const Tensor& uniform, const Tensor& midpoint,
+                         float threshold, const Tensor& expert);
+
 namespace {
 
 Tensor random_rows(int64_t rows, int64_t width, uint64_t seed, double spread = 1) {
@@ -222,6 +225,41 @@ TEST(SparseMixer, InTrainingDrawsFromTheMaskedSoftmaxAndScalesByAThird) {
   EXPECT_LT(chi, 20.5);  // five degrees of freedom at most, p = 0.001
 }
 
+TEST(SparseMixer, TheGradientOfADrawDoesNotKnowOfTheThird) {
+  const int64_t tokens = 200, n = 6;
+  const Tensor l = random_rows(tokens, n, 5), uniform({tokens, n}, DType::kF32),
+               midpoint({tokens, 1}, DType::kF32), expert({tokens, 1}, DType::kI32),
+               slope = random_rows(tokens, 1, 9);
+  for (int64_t i = 0; i < tokens * n; ++i)
+    uniform.f32()[i] = static_cast<float>(RandomKey(1).uniform(static_cast<uint64_t>(i)));
+  for (int64_t t = 0; t < tokens; ++t)
+    midpoint.f32()[t] = static_cast<float>(RandomKey(2).uniform(static_cast<uint64_t>(t)));
+  Tape tape(true);
+  const Tensor gate = sparsemixer_gates(tape, l, uniform, midpoint, 0.4f, expert);
+  ops::inner_product(tape, gate, slope);
+  tape.backward();
+  const Tensor d = tape.take(l);
+  int thirds = 0;
+  for (int64_t t = 0; t < tokens; ++t) {
+    const float* row = l.f32() + t * n;
+    const double top = *std::max_element(row, row + n);
+    std::vector<double> p(6);
+    double sum = 0;
+    for (size_t e = 0; e < 6; ++e)
+      sum += p[e] =
+          (top - row[e]) / std::max(std::abs(double{row[e]}), top) > 0.8 ? 0 : std::exp(row[e] - top);
+    for (double& x : p) x /= sum;
+    const size_t chosen = static_cast<size_t>(expert.i32()[t]);
+    const bool third = row[chosen] < top && midpoint.f32()[t] <= 0.75f;
+    thirds += third;
+    EXPECT_NEAR(gate.f32()[t], (third ? 0.3333 : 1) * p[chosen], 1e-6);
+    for (size_t e = 0; e < 6; ++e)
+      EXPECT_NEAR(d.f32()[t * n + static_cast<int64_t>(e)],
+                  slope.f32()[t] * p[chosen] * ((e == chosen) - p[e]), 1e-6);
+  }
+  EXPECT_GT(thirds, 20);
+}
+
 TEST(AttentionRouter, LetsExpertsAttendToEachOther) {  // Yuan 2.0-M32
   RouterOptions o = options_of("attention", 7, 2);
   o.renormalise = true;
@@ -411,13 +449,6 @@ TEST(Layer, AddsSharedExpertsPlainOrBehindASigmoid) {
       }
     }
   }
-}
-
-TEST(LossFreeBalance, MovesTheBiasByTheSignOfWhatAnExpertLacks) {
-  ParameterList parameters(DType::kF32);
-  Parameter* bias = parameters.buffer("bias", {4});
-  update_selection_bias(*bias, {10, 0, 4, 2}, 0.125);  // mean 4
-  EXPECT_EQ(bias->read_master(), (std::vector<float>{-0.125f, 0.125f, 0, 0.125f}));
 }
 
 }  // namespace

@@ -258,6 +258,24 @@ TEST(Gradient, RoutedFeedForwardWithActivationsOfSeveralRows) {
   }
 }
 
+TEST(Gradient, RoutedFeedForwardWithDropoutInsideTheExperts) {
+  const Tensor x = random_tensor({4, 5}, 1), gate = random_tensor({5}, 2), g = random_tensor({4, 5}, 3);
+  const ops::Slots slots = dispatch(ragged_routing());
+  Parameter up = random_parameter("up", {3, 12, 5}, kPacked, 4, 2),
+            down = random_parameter("down", {3, 5, 6}, kPacked, 5);
+  Parameter bias = random_parameter("bias", {3, 5}, kPlain, 7);
+  const ops::FeedForwardWeights w{&up, &down, nullptr, &bias, Activation::kSilu};
+  const ops::Dropout dropout{0.4f, RandomKey(11)};
+  Tape silent(false);
+  EXPECT_NE(ops::routed_feed_forward(silent, x, slots, gate, w, dropout).to_floats(),
+            ops::routed_feed_forward(silent, x, slots, gate, w).to_floats());
+  check_gradient(
+      [&](Tape& t) {
+        return ops::inner_product(t, ops::routed_feed_forward(t, x, slots, gate, w, dropout), g);
+      },
+      {x, gate}, {&up, &down, &bias});
+}
+
 TEST(Gradient, DenseFeedForward) {
   const Tensor x = random_tensor({4, 5}, 1), g = random_tensor({4, 5}, 3);
   Parameter up = random_parameter("up", {12, 5}, kPacked, 4, 2),

@@ -136,4 +136,18 @@ void gated_bias_gradient(const Groups& groups, int64_t n, const float* bias, con
   });
 }
 
+void drop_elements(int64_t slots, int64_t n, float rate, const RandomKey& key, const int32_t* edge, Rows h) {
+  const uint64_t dropped = static_cast<uint64_t>(std::lround(rate * 65536.0f));
+  const float factor = 65536.0f / static_cast<float>(65536 - dropped);
+  const uint64_t words = static_cast<uint64_t>(n + 3) / 4;  // 16 bits an element
+  parallel_ranges(slots, grain(n), [&](int64_t begin, int64_t end, int) {
+    for (int64_t s = begin; s < end; ++s)
+      for (int64_t i = 0; i < n; i += 4) {
+        uint64_t bits = key.bits(static_cast<uint64_t>(edge[s]) * words + static_cast<uint64_t>(i) / 4);
+        for (int64_t j = i; j < std::min(n, i + 4); ++j, bits >>= 16)
+          write(h, s, j, (bits & 0xffff) < dropped ? 0 : factor * read(h, s, j));
+      }
+  });
+}
+
 }  // namespace lyceum::kernels

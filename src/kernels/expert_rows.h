@@ -2,6 +2,7 @@
 // a gate and an up row, and the biases of the second product.
 #pragma once
 
+#include "base/random.h"
 #include "kernels/products.h"
 
 namespace lyceum::kernels {
@@ -24,5 +25,9 @@ void add_gated_bias(const Groups& groups, int64_t n, const float* bias, const fl
 // dbias[g] += sum_s scale[s] dy[row(s)], dscale[s] += dy[row(s)] . bias[g(s)]; both nullable.
 void gated_bias_gradient(const Groups& groups, int64_t n, const float* bias, const float* scale, ConstRows dy,
                          const int32_t* gather, float* dbias, float* dscale);
+
+// Dropout of hidden rows: element i of slot s becomes 0, or is divided by the share that stays, as `key` says
+// for (edge[s], i). The rate is taken to the nearest 1 / 65536.                          h [slots, n]
+void drop_elements(int64_t slots, int64_t n, float rate, const RandomKey& key, const int32_t* edge, Rows h);
 
 }  // namespace lyceum::kernels

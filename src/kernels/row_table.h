@@ -5,11 +5,13 @@
 #pragma once
 
 #include "kernels/optimizer.h"
+#include "kernels/scores.h"
 #include "kernels/types.h"
 
 namespace lyceum::kernels {
 
 constexpr int64_t kMaxRotary = 1024;
+constexpr int64_t kMaxAttentiveExperts = 1024;  // of the vector levels; the reference has no limit
 
 struct RowTable {
   void (*rms_norm)(int64_t rows, int64_t width, const Rows& x, const ConstRows& add, const float* w,
@@ -39,6 +41,10 @@ struct RowTable {
                      float* m, float* v);
   void (*descend)(int64_t n, float keep, float step, bf16* weight, int16_t* residual, float* direction);
   double (*sum_of_squares)(int64_t n, const float* x);
+  void (*map)(ScoreMap f, int64_t n, const float* x, float* y);
+  void (*expert_attention)(int64_t rows, int64_t n, const float* q, const float* k, const float* v, float* r);
+  void (*expert_attention_gradient)(int64_t rows, int64_t n, const float* q, const float* k, const float* v,
+                                    const float* r, const float* dr, float* dq, float* dk, float* dv);
 };
 
 extern const RowTable kRowsReference, kRowsAvx2, kRowsAvx512;

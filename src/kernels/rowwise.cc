@@ -12,6 +12,7 @@
 #include "kernels/isa.h"
 #include "kernels/row_table.h"
 #include "kernels/rows_access.h"
+#include "kernels/scores.h"
 
 namespace lyceum::kernels {
 namespace {
@@ -283,6 +284,36 @@ void clamp_gradient(int64_t n, float bound, const void* x, void* dx, DType type)
 void fill_zero(int64_t bytes, void* x) {
   parallel_ranges(bytes, 4 * kElementsPerTask, [&](int64_t begin, int64_t end, int) {
     std::memset(static_cast<char*>(x) + begin, 0, static_cast<size_t>(end - begin));
+  });
+}
+
+namespace {
+const RowTable& attention_table(int64_t n) {
+  return n <= kMaxAttentiveExperts ? row_table() : kRowsReference;
+}
+}  // namespace
+
+void map(ScoreMap f, int64_t n, const float* x, float* y) {
+  const RowTable& table = row_table();
+  parallel_ranges(n, kElementsPerTask / 8,
+                  [&](int64_t begin, int64_t end, int) { table.map(f, end - begin, x + begin, y + begin); });
+}
+
+void expert_attention(int64_t rows, int64_t n, const float* q, const float* k, const float* v, float* r) {
+  const RowTable& table = attention_table(n);
+  parallel_ranges(rows, rows_per_task(n * n), [&](int64_t begin, int64_t end, int) {
+    const int64_t at = begin * n;
+    table.expert_attention(end - begin, n, q + at, k + at, v + at, r + at);
+  });
+}
+
+void expert_attention_gradient(int64_t rows, int64_t n, const float* q, const float* k, const float* v,
+                               const float* r, const float* dr, float* dq, float* dk, float* dv) {
+  const RowTable& table = attention_table(n);
+  parallel_ranges(rows, rows_per_task(n * n), [&](int64_t begin, int64_t end, int) {
+    const int64_t at = begin * n;
+    table.expert_attention_gradient(end - begin, n, q + at, k + at, v + at, r + at, dr + at, dq + at, dk + at,
+                                    dv + at);
   });
 }
 

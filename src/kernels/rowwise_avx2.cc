@@ -11,6 +11,8 @@ namespace {
 // clang-format: the order matters
 #include "kernels/generic/maths.h"
 // clang-format: the order matters
+#include "kernels/generic/scores.h"
+// clang-format: the order matters
 #include "kernels/generic/rowwise.h"
 }  // namespace
 }  // namespace rows_avx2

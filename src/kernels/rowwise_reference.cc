@@ -262,10 +262,87 @@ double sum_of_squares(int64_t n, const float* x) {
   return sum;
 }
 
-constexpr RowTable kTable = {
-    rms_norm,  rms_norm_gradient, layer_norm, layer_norm_gradient, rope,  softmax, softmax_gradient,
-    top_k,     convert,           add,        accumulate,          scale, clamp,   clamp_gradient,
-    adamw_f32, adamw_bf16,        descend,    sum_of_squares};
+double mapped(ScoreMap f, double x) {
+  switch (f) {
+    case ScoreMap::kSigmoid:
+      return 1 / (1 + std::exp(-x));
+    case ScoreMap::kSoftplus:
+      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+    case ScoreMap::kNormalShare:
+      return 0.5 * std::erfc(-x / std::sqrt(2.0));
+    case ScoreMap::kNormalDensity:
+      return std::exp(-0.5 * x * x) / std::sqrt(2 * M_PI);
+    case ScoreMap::kNormalRadius:
+      return std::sqrt(-2 * std::log(std::max(x, 1e-30)));
+    case ScoreMap::kSine:
+      return std::sin(x);
+    case ScoreMap::kCosine:
+      return std::cos(x);
+    case ScoreMap::kGumbel:
+      return -std::log(-std::log(std::clamp<double>(x, 1e-6f, 1 - 1e-6f)));
+  }
+  return 0;
+}
+
+void map(ScoreMap f, int64_t n, const float* x, float* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(mapped(f, x[i]));
+}
+
+// f(j, A_ij) of one row i
+template <class F>
+void attend(double q, int64_t n, const float* k, F&& f) {
+  double most = -INFINITY, sum = 0;
+  for (int64_t j = 0; j < n; ++j) most = std::max(most, q * k[j]);
+  for (int64_t j = 0; j < n; ++j) sum += std::exp(q * k[j] - most);
+  for (int64_t j = 0; j < n; ++j) f(j, std::exp(q * k[j] - most) / sum);
+}
+
+void expert_attention(int64_t rows, int64_t n, const float* q, const float* k, const float* v, float* r) {
+  for (int64_t t = 0; t < rows; ++t, q += n, k += n, v += n, r += n)
+    for (int64_t i = 0; i < n; ++i) {
+      double sum = 0;
+      attend(q[i], n, k, [&](int64_t j, double a) { sum += a * v[j]; });
+      r[i] = static_cast<float>(sum);
+    }
+}
+
+void expert_attention_gradient(int64_t rows, int64_t n, const float* q, const float* k, const float* v,
+                               const float* r, const float* dr, float* dq, float* dk, float* dv) {
+  for (int64_t t = 0; t < rows; ++t, q += n, k += n, v += n, r += n, dr += n, dq += n, dk += n, dv += n) {
+    std::fill(dk, dk + n, 0.0f), std::fill(dv, dv + n, 0.0f);
+    for (int64_t i = 0; i < n; ++i) {
+      double sum = 0;
+      attend(q[i], n, k, [&](int64_t j, double a) {
+        const double weight = a * dr[i], slope = weight * (v[j] - r[i]);
+        dv[j] += static_cast<float>(weight), dk[j] += static_cast<float>(slope * q[i]);
+        sum += slope * k[j];
+      });
+      dq[i] = static_cast<float>(sum);
+    }
+  }
+}
+
+constexpr RowTable kTable = {rms_norm,
+                             rms_norm_gradient,
+                             layer_norm,
+                             layer_norm_gradient,
+                             rope,
+                             softmax,
+                             softmax_gradient,
+                             top_k,
+                             convert,
+                             add,
+                             accumulate,
+                             scale,
+                             clamp,
+                             clamp_gradient,
+                             adamw_f32,
+                             adamw_bf16,
+                             descend,
+                             sum_of_squares,
+                             map,
+                             expert_attention,
+                             expert_attention_gradient};
 
 }  // namespace
 }  // namespace reference

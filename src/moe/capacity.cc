@@ -106,7 +106,7 @@ void Capacity::fill(const Routing& r, int64_t begin, int64_t end, int64_t limit,
   if (drop_ == Drop::kPriority) {  // tokens by falling score of their first choice
     PoolVector<int32_t> order(static_cast<size_t>(n));
     for (int64_t i = 0; i < n; ++i) order[static_cast<size_t>(i)] = static_cast<int32_t>(begin + i);
-    const auto best = [&](int32_t t) { return rank[t * n_experts_ + expert[t * k]]; };
+    const auto best = [&](int32_t t) { return ordered(rank[t * n_experts_ + expert[t * k]]); };
     std::sort(order.begin(), order.end(),
               [&](int32_t a, int32_t b) { return best(a) != best(b) ? best(a) > best(b) : a < b; });
     for (int64_t j = 0; j < k; ++j)
@@ -117,7 +117,7 @@ void Capacity::fill(const Routing& r, int64_t begin, int64_t end, int64_t limit,
   PoolVector<int32_t> order(static_cast<size_t>(n * k));
   for (size_t i = 0; i < order.size(); ++i)
     order[i] = static_cast<int32_t>(begin * k) + static_cast<int32_t>(i);
-  const auto score = [&](int32_t e) { return rank[e / k * n_experts_ + expert[e]]; };
+  const auto score = [&](int32_t e) { return ordered(rank[e / k * n_experts_ + expert[e]]); };
   std::sort(order.begin(), order.end(),
             [&](int32_t a, int32_t b) { return score(a) != score(b) ? score(a) > score(b) : a < b; });
   for (int32_t e : order) take(e);

@@ -4,15 +4,8 @@
 
 namespace lyceum {
 
-void MoeOptions::fields(Fields& f, bool effect, const std::string& reason) {
-  const FieldRule rule = effective(effect, reason);
-  f.add("shared_d_ff", shared_d_ff, "inner width of the network that every token uses; 0: none", at_least(0),
-        rule);
-  f.add("shared_gate", shared_gate, "times a sigmoid of the input", rule,
-        effective(shared_d_ff > 0, "there is no shared expert: shared_d_ff is 0"));
-}
-
-MoeLayer::MoeLayer(const MoeOptions& o, const std::string& prefix, ParameterList& parameters) {
+MoeLayer::MoeLayer(const MoeOptions& o, const std::string& prefix, ParameterList& parameters)
+    : expert_dropout_(static_cast<float>(o.router.expert_dropout)) {
   check(o.router.top_k >= 1 && o.router.top_k <= o.router.n_experts, "moe",
         "top_k must be 1 to the number of experts (", o.router.n_experts, "), found ", o.router.top_k);
   check(o.d_ff > 0, "moe", "d_ff of an expert must be positive, found ", o.d_ff);
@@ -43,7 +36,10 @@ Tensor MoeLayer::forward(Context& c, const Tensor& x, int64_t layer, std::vector
   c.tap("router_experts", layer, routing.expert);
   c.tap("router_gates", layer, routing.gate);
   if (routing.kept) c.tap("router_kept", layer, routing.kept);
-  Tensor y = ops::routed_feed_forward(c.tape, x, dispatch(routing), routing.gate, experts_);
+  ops::Dropout dropout;
+  if (expert_dropout_ > 0 && c.phase == Phase::kTraining)
+    dropout = {expert_dropout_, noise_key(c, layer, NoiseUse::kDropout)};
+  Tensor y = ops::routed_feed_forward(c.tape, x, dispatch(routing), routing.gate, experts_, dropout);
   if (shared_) {
     Tensor shared = shared_->forward(c, x);
     if (shared_gate_) {

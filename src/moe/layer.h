@@ -19,8 +19,6 @@ struct MoeOptions {
   int64_t shared_d_ff = 0;
   bool shared_gate = false;                   // times sigmoid(w x), w [1, d_model] (Qwen2-MoE)
   std::string shared_name = "shared_expert";  // "shared_experts" for DeepSeek's names
-
-  void fields(Fields& f, bool effect, const std::string& reason);
 };
 
 class MoeLayer {
@@ -39,6 +37,7 @@ class MoeLayer {
  private:
   std::unique_ptr<Router> router_;
   ops::FeedForwardWeights experts_;
+  float expert_dropout_;
   std::unique_ptr<FeedForward> shared_;
   Parameter* shared_gate_ = nullptr;
 };

@@ -17,6 +17,9 @@ enum class NoiseUse : uint64_t {
   kDropout
 };
 
+// The key of one use in one layer.
+RandomKey noise_key(const Context& context, int64_t layer, NoiseUse use);
+
 class RouterNoise {
  public:
   virtual ~RouterNoise() = default;
@@ -27,9 +30,5 @@ class RouterNoise {
                         int64_t width) const;
 };
 const RouterNoise& random_noise();
-
-// -log(-log(u)), u clamped to [1e-6, 1 - 1e-6]: adding it to logits and taking the largest draws from their
-// softmax.
-float gumbel(float u);
 
 }  // namespace lyceum

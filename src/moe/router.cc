@@ -32,6 +32,8 @@ void RouterOptions::fields(Fields& f) {
         means(kUsesPrecision, "product"));
   f.add("jitter", jitter, "training: inputs times uniform(1 - jitter, 1 + jitter)", at_least(0), below(1),
         means(kUsesJitter, "jitter"));
+  f.add("expert_dropout", expert_dropout, "training: share of an expert's hidden units that are dropped",
+        at_least(0), below(1), effective(kind != nullptr, "the model is dense"));
   f.add("selection_bias", selection_bias, "choose by score plus a bias that balance.bias_rate moves",
         means(kUsesSelectionBias, "selection bias"));
   f.add("groups", groups, "groups of experts", at_least(1), means(kUsesGroups, "groups of experts"));

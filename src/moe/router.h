@@ -2,6 +2,7 @@
 // balance losses, analysis and serving all read the same list and none knows which router made it.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -64,6 +65,7 @@ struct RouterOptions {
   int64_t groups = 1, kept_groups = 1;
   std::string group_score = "max";  // of a group: its largest score (DeepSeek-V2), or top2_sum (V3)
 
+  double expert_dropout = 0;    // training: inside the experts' networks          Switch's fine-tuning: 0.4
   int64_t table_seed = 1;       // random_routed, hash: of the tables
   std::string hash = "random";  // random, balanced (needs token counts), bigram
   double threshold = 0.01;      // sparsemixer: experts further than 2 * this below the best are masked
@@ -137,6 +139,7 @@ enum RouterUse : unsigned {
   kUsesNoise = 1 << 13,   // and has importance and load losses
   kUsesGroup = 1 << 14,   // of tokens, without the other keys of capacity
   kUsesLogits = 1 << 15,  // has a router z-loss
+  kLooksAhead = 1 << 16,  // in evaluation too: a decoder's held-out loss says nothing
 };
 
 // A row of the table: the router's name, whether balance losses mean something for it, and its constructor.
@@ -159,6 +162,10 @@ std::unique_ptr<Router> make_router(const RouterOptions& options, const std::str
                                     ParameterList& parameters);
 // Throws kInvalidArgument naming the option that cannot be, or that means nothing under this router.
 void check_router(const RouterOptions& options);
+
+// x, NaN below every number: what to sort scores by. A step that diverged still gets a routing, and is
+// skipped when its loss is seen.
+inline float ordered(float x) { return x == x ? x : -std::numeric_limits<float>::infinity(); }
 
 // `first` of a routing with k edges for every token.
 Tensor uniform_first(int64_t tokens, int64_t k);

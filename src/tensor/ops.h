@@ -5,6 +5,7 @@
 // x, y: activations [rows, width], f32 or bf16. Parameters: f32 or bf16; their gradients are f32.
 #pragma once
 
+#include "base/random.h"
 #include "kernels/attention.h"
 #include "tensor/parameter.h"
 #include "tensor/tape.h"
@@ -98,8 +99,14 @@ struct FeedForwardWeights {
   Activation activation = Activation::kSilu;
   float limit = 0;  // kClampedSwiglu; 0: none
 };
+// Dropout inside the experts: h_s becomes h_s * mask_s / (1 - rate), mask a function of key, edge and
+// element.
+struct Dropout {
+  float rate = 0;
+  RandomKey key;
+};
 Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, const Tensor& gate,
-                           const FeedForwardWeights& w);
+                           const FeedForwardWeights& w, const Dropout& dropout = {});
 // The same for a dense layer: one expert that sees every row with gate 1.
 Tensor feed_forward(Tape& tape, const Tensor& x, const FeedForwardWeights& w);
 

@@ -433,7 +433,24 @@ static double sum_of_squares(int64_t n, const float* x) {
   return total(sum) + total(more);
 }
 
-constexpr RowTable kTable = {
-    rms_norm,  rms_norm_gradient, layer_norm, layer_norm_gradient, rope,  softmax, softmax_gradient,
-    top_k,     convert,           add,        accumulate,          scale, clamp,   clamp_gradient,
-    adamw_f32, adamw_bf16,        descend,    sum_of_squares};
+constexpr RowTable kTable = {rms_norm,
+                             rms_norm_gradient,
+                             layer_norm,
+                             layer_norm_gradient,
+                             rope,
+                             softmax,
+                             softmax_gradient,
+                             top_k,
+                             convert,
+                             add,
+                             accumulate,
+                             scale,
+                             clamp,
+                             clamp_gradient,
+                             adamw_f32,
+                             adamw_bf16,
+                             descend,
+                             sum_of_squares,
+                             map,
+                             expert_attention,
+                             expert_attention_gradient};

@@ -1,6 +1,7 @@
 #include "moe/routers/auction.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace lyceum {
@@ -10,6 +11,10 @@ struct Bid {
   float price;
   int32_t token;
 };
+// What bids are made with: scores of a step that diverged (NaN, infinite) must not keep the auction from its
+// end.
+float bounded(float x) { return std::isfinite(x) ? std::clamp(x, -1e30f, 1e30f) : x > 0 ? 1e30f : -1e30f; }
+
 // The lowest price on top; among equals the latest token goes first.
 bool above(const Bid& a, const Bid& b) { return a.price != b.price ? a.price > b.price : a.token < b.token; }
 
@@ -21,8 +26,12 @@ void balanced_assignment(const Tensor& score, int32_t* expert) {
   const int64_t tokens = score.rows(), n = score.width();
   const int64_t places = (tokens + n - 1) / n, full_experts = tokens % n == 0 ? n : tokens % n;
   if (tokens == 0) return;
-  const auto [least, most] = std::minmax_element(score.f32(), score.f32() + tokens * n);
-  const float epsilon = std::max(1e-4f, (*most - *least) / 200);
+  PoolVector<float> worth(static_cast<size_t>(tokens * n));  // the scores, bounded
+  std::transform(score.f32(), score.f32() + tokens * n, worth.begin(), bounded);
+  const auto [low, high] = std::minmax_element(worth.begin(), worth.end());
+  const float least = *low, most = *high;
+  const float epsilon =
+      std::max({1e-4f, (most - least) / 200, 1e-6f * std::max(std::abs(least), std::abs(most))});
   PoolVector<Bid> held(static_cast<size_t>(n * places));
   PoolVector<int32_t> count(static_cast<size_t>(n)), waiting(static_cast<size_t>(tokens));
   PoolVector<float> price(static_cast<size_t>(n));
@@ -31,7 +40,7 @@ void balanced_assignment(const Tensor& score, int32_t* expert) {
   while (!waiting.empty()) {
     const int32_t t = waiting.back();
     waiting.pop_back();
-    const float* row = score.f32() + t * n;
+    const float* row = &worth[static_cast<size_t>(t * n)];
     float best = -std::numeric_limits<float>::infinity(), second = best;
     int64_t e = 0;
     for (int64_t i = 0; i < n; ++i) {

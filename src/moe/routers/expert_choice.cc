@@ -35,38 +35,42 @@ class ExpertChoice : public Router {
     r.offsets = sequence_offsets(c, r.tokens);
     r.logits = product_.forward(c, x, layer, *noise_);
     r.probs = ops::softmax(c.tape, r.logits, &r.logsumexp);
+    const bool narrow = options_.precision == "bf16";
+    const Tensor scores = narrowed(c.tape, r.probs, narrow);
     const Tensor groups = groups_.groups_of(r);
     const Tensor taken = Tensor::zeros({r.tokens, r.n_experts}, DType::kU8);
     const int64_t n_groups = groups.elements() - 1;
     parallel_for(n_groups * r.n_experts, [&](int64_t task, int) {
       const int64_t g = task / r.n_experts;
-      take_best(r, groups.i32()[g], groups.i32()[g + 1], task % r.n_experts, taken.as<uint8_t>());
+      take_best(scores, groups.i32()[g], groups.i32()[g + 1], task % r.n_experts, taken.as<uint8_t>());
     });
     list(taken, r);
-    r.gate = ops::chosen_gates(c.tape, r.probs, r.list(), ops::GateSum::kNone,
-                               static_cast<float>(options_.gate_scale));
+    const float scale = static_cast<float>(options_.gate_scale);
+    r.gate =
+        narrowed(c.tape, ops::chosen_gates(c.tape, scores, r.list(), ops::GateSum::kNone, scale), narrow);
     return r;
   }
 
  private:
   // Marks the m best tokens of [begin, end) for one expert.
-  void take_best(const Routing& r, int64_t begin, int64_t end, int64_t expert, uint8_t* taken) const {
-    const int64_t n = end - begin, experts = r.n_experts;
+  void take_best(const Tensor& score, int64_t begin, int64_t end, int64_t expert, uint8_t* taken) const {
+    const int64_t n = end - begin, experts = score.width();
     const int64_t m =
         std::min<int64_t>(n, static_cast<int64_t>(std::nearbyint(average_ * static_cast<double>(n) /
                                                                  static_cast<double>(experts))));
     if (m == 0) return;
-    struct Score {
+    struct Offer {
       float p;
       int32_t token;
     };
-    PoolVector<Score> scores(static_cast<size_t>(n));
+    PoolVector<Offer> offers(static_cast<size_t>(n));
     for (int64_t t = begin; t < end; ++t)
-      scores[static_cast<size_t>(t - begin)] = {r.probs.f32()[t * experts + expert], static_cast<int32_t>(t)};
+      offers[static_cast<size_t>(t - begin)] = {ordered(score.f32()[t * experts + expert]),
+                                                static_cast<int32_t>(t)};
     std::nth_element(
-        scores.begin(), scores.begin() + (m - 1), scores.end(),
-        [](const Score& a, const Score& b) { return a.p != b.p ? a.p > b.p : a.token < b.token; });
-    for (int64_t i = 0; i < m; ++i) taken[scores[static_cast<size_t>(i)].token * experts + expert] = 1;
+        offers.begin(), offers.begin() + (m - 1), offers.end(),
+        [](const Offer& a, const Offer& b) { return a.p != b.p ? a.p > b.p : a.token < b.token; });
+    for (int64_t i = 0; i < m; ++i) taken[offers[static_cast<size_t>(i)].token * experts + expert] = 1;
   }
 
   static void list(const Tensor& taken, Routing& r) {

@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "kernels/rowwise.h"
 #include "moe/routers/noisy.h"
+#include "moe/routers/stacked_products.h"
 #include "moe/routers/token_choice.h"
 
 namespace lyceum {
@@ -23,10 +24,12 @@ class Hierarchical : public Router {
       : options_(o),
         size_(o.n_experts / o.groups),
         inner_k_(o.top_k / o.kept_groups),
-        primary_(o, prefix + ".gate.group", o.groups, parameters),
-        primary_noise_(o, prefix + ".gate.group.noise", o.groups, parameters),
-        secondary_(o, prefix + ".gate", o.n_experts, parameters),
-        secondary_noise_(o, prefix + ".gate.noise", o.n_experts, parameters) {
+        products_(o,
+                  {{prefix + ".gate.group", o.groups},
+                   {prefix + ".gate", o.n_experts},
+                   {prefix + ".gate.group.noise", o.groups},
+                   {prefix + ".gate.noise", o.n_experts}},
+                  parameters) {
     check(o.groups > 1, "router", "hierarchical wants two groups of experts or more: set groups, found ",
           o.groups);
     check(o.top_k % o.kept_groups == 0, "router", "top_k = ", o.top_k, " experts cannot come evenly from ",
@@ -37,8 +40,9 @@ class Hierarchical : public Router {
 
   Routing route(Context& c, const Tensor& x, int64_t layer) const override {
     const int64_t tokens = x.rows(), groups = options_.groups, kept = options_.kept_groups;
-    const Level first = level(c, x, layer, primary_, primary_noise_, 0),
-                second = level(c, x, layer, secondary_, secondary_noise_, 1);
+    const auto y = products_.forward(c, x, c.phase == Phase::kTraining ? 4 : 2);
+    const Level first = level(c, layer, y[0], y[2], NoiseUse::kGroups),
+                second = level(c, layer, y[1], y[3], NoiseUse::kLogits);
     // The chosen groups of each token, ascending, and their gates.
     ops::Edges outer;
     outer.first = uniform_first(tokens, kept);
@@ -74,16 +78,10 @@ class Hierarchical : public Router {
   struct Level {
     Tensor clean, raw, noisy;
   };
-  Level level(Context& c, const Tensor& x, int64_t layer, const RouterProduct& product,
-              const RouterProduct& noise, int64_t which) const {
-    Level out;
-    out.clean = out.noisy = product.forward(c, x, layer, *noise_);
-    if (c.phase != Phase::kTraining) return out;
-    out.raw = noise.forward(c, x, layer, *noise_);
-    const Tensor z =
-        noise_->normal(c, layer, which ? NoiseUse::kLogits : NoiseUse::kGroups, x.rows(), out.clean.width());
-    out.noisy = noisy_logits(c.tape, out.clean, out.raw, z, static_cast<float>(options_.noise_floor));
-    return out;
+  Level level(Context& c, int64_t layer, const Tensor& clean, const Tensor& raw, NoiseUse use) const {
+    if (!raw) return {clean, raw, clean};
+    const Tensor z = noise_->normal(c, layer, use, clean.rows(), clean.width());
+    return {clean, raw, noisy_logits(c.tape, clean, raw, z, static_cast<float>(options_.noise_floor))};
   }
 
   ops::Edges edges_inside(const ops::Edges& outer, const Tensor& p, const Tensor& member) const {
@@ -111,7 +109,11 @@ class Hierarchical : public Router {
   // p(group) p(expert in group), for entropies and pictures.
   Tensor joint(const Tensor& group_p, const Tensor& inside_p) const {
     const Tensor p({group_p.rows(), options_.n_experts}, DType::kF32);
-    for (int64_t i = 0; i < p.elements(); ++i) p.f32()[i] = group_p.f32()[i / size_] * inside_p.f32()[i];
+    parallel_ranges(group_p.elements(), 512, [&](int64_t begin, int64_t end, int) {
+      for (int64_t g = begin; g < end; ++g)
+        for (int64_t i = g * size_; i < (g + 1) * size_; ++i)
+          p.f32()[i] = group_p.f32()[g] * inside_p.f32()[i];
+    });
     return p;
   }
 
@@ -133,7 +135,7 @@ class Hierarchical : public Router {
 
   RouterOptions options_;
   int64_t size_, inner_k_;
-  RouterProduct primary_, primary_noise_, secondary_, secondary_noise_;
+  StackedProducts products_;
 };
 
 }  // namespace

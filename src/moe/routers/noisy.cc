@@ -4,14 +4,20 @@
 #include <cmath>
 
 #include "base/threads.h"
+#include "kernels/scores.h"
 
 namespace lyceum {
 namespace {
 
 constexpr int64_t kPiece = 256;  // tokens of a task and of a partial sum
 
-float softplus(float x) { return x > 20 ? x : std::log1p(std::exp(x)); }
-float logistic(float x) { return 1 / (1 + std::exp(-x)); }
+using kernels::ScoreMap;
+
+Tensor mapped(ScoreMap f, const Tensor& x) {
+  const Tensor y(x.shape(), DType::kF32);
+  kernels::map(f, x.elements(), x.f32(), y.f32());
+  return y;
+}
 
 // Positions in h of the k-th and (k + 1)-th largest, ties to the lower. k < n.
 void limits(const float* h, int64_t n, int64_t k, int32_t* order) {
@@ -29,24 +35,24 @@ void limits(const float* h, int64_t n, int64_t k, int32_t* order) {
 // dclean = dH,  draw = dH normal sigmoid(raw)
 Tensor noisy_logits(Tape& tape, const Tensor& clean, const Tensor& raw, const Tensor& normal, float floor) {
   const Tape::Span span(tape, "noisy_logits");
-  const Tensor h(clean.shape(), DType::kF32);
+  const Tensor h = mapped(ScoreMap::kSoftplus, raw);
   const int64_t n = h.elements();
-  parallel_ranges(n, 4096, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i)
-      h.f32()[i] = clean.f32()[i] + normal.f32()[i] * (softplus(raw.f32()[i]) + floor);
-  });
+  parallel_ranges(n, 8192,
+                  [&, y = h.f32(), x = clean.f32(), z = normal.f32()](int64_t begin, int64_t end, int) {
+                    for (int64_t i = begin; i < end; ++i) y[i] = x[i] + z[i] * (y[i] + floor);
+                  });
   if (tape.recording())
     tape.record("noisy_logits", [&tape, clean, raw, normal, h, n] {
       const Tensor dh = tape.take(h);
       if (!dh) return;
       const Tape::Target draw = tape.accumulating(raw);
-      parallel_ranges(n, 4096, [&](int64_t begin, int64_t end, int) {
-        float* d = draw.buffer.f32();
-        for (int64_t i = begin; i < end; ++i) {
-          const float value = dh.f32()[i] * normal.f32()[i] * logistic(raw.f32()[i]);
-          d[i] = draw.add ? d[i] + value : value;
-        }
-      });
+      const Tensor slope = mapped(ScoreMap::kSigmoid, raw);
+      parallel_ranges(n, 8192,
+                      [&, d = draw.buffer.f32(), s = slope.f32(), g = dh.f32(), z = normal.f32()](
+                          int64_t begin, int64_t end, int) {
+                        for (int64_t i = begin; i < end; ++i)
+                          d[i] = (draw.add ? d[i] : 0) + g[i] * z[i] * s[i];
+                      });
       tape.pass(clean, dh);
     });
   return h;
@@ -60,61 +66,54 @@ Tensor smooth_load(Tape& tape, const Tensor& clean, const Tensor& raw, const Ten
   const int64_t tokens = clean.rows(), n = clean.width(), size = n / s.groups,
                 pieces = (tokens + kPiece - 1) / kPiece;
   const bool soft = s.k < size;
-  const Tensor load = Tensor::zeros({n}, DType::kF32);
-  const auto belongs = [](const SmoothLoad& o, int64_t t, int64_t g) {
-    return !o.member || o.member.as<uint8_t>()[t * o.groups + g] != 0;
-  };
-  // f(expert, its a, its sigma, the expert whose H is the limit) for all experts of a token's groups
-  const auto each = [belongs](const SmoothLoad& o, int64_t t, int64_t width, const Tensor& clean_logits,
-                              const Tensor& raw_logits, const Tensor& h, int32_t* order, auto&& f) {
-    const int64_t inside = width / o.groups;
-    for (int64_t g = 0; g < o.groups; ++g) {
-      if (!belongs(o, t, g)) continue;
-      const int64_t row = t * width + g * inside;
-      limits(h.f32() + row, inside, o.k, order);
-      const float in = h.f32()[row + order[o.k]];  // for those that are among the k
-      for (int64_t e = 0; e < inside; ++e) {
-        const bool among = h.f32()[row + e] > in;
-        const int64_t limit = order[among ? o.k : o.k - 1];
-        const float sigma = softplus(raw_logits.f32()[row + e]) + o.floor;
-        f(g * inside + e, (clean_logits.f32()[row + e] - h.f32()[row + limit]) / sigma, sigma,
-          g * inside + limit);
-      }
-    }
-  };
+  const Tensor load = Tensor::zeros({n}, DType::kF32), sigma = mapped(ScoreMap::kSoftplus, raw),
+               a(clean.shape(), DType::kF32), limit(clean.shape(), DType::kI32);  // -1: not of its groups
   const Tensor partial = Tensor::zeros({pieces, n}, DType::kF32);
   parallel_ranges(tokens, kPiece, [&](int64_t begin, int64_t end, int) {
     PoolVector<int32_t> order(static_cast<size_t>(s.k + 1));
-    float* sum = partial.f32() + begin / kPiece * n;
-    for (int64_t t = begin; t < end; ++t) {
-      if (soft) {
-        each(s, t, n, clean, raw, noisy, order.data(),
-             [&](int64_t e, float a, float, int64_t) { sum[e] += 0.5f * std::erfc(-a * 0.70710678f); });
-      } else {
-        for (int64_t g = 0; g < s.groups; ++g)
-          for (int64_t e = g * size; e < (g + 1) * size; ++e) sum[e] += belongs(s, t, g);
+    for (int64_t t = begin; t < end; ++t)
+      for (int64_t g = 0; g < s.groups; ++g) {
+        const int64_t row = t * n + g * size;
+        const float *h = noisy.f32() + row, *x = clean.f32() + row;
+        float *deviation = sigma.f32() + row, *margin = a.f32() + row;
+        int32_t* bound = limit.i32() + row;
+        const bool member = !s.member || s.member.as<uint8_t>()[t * s.groups + g] != 0;
+        if (member && soft) limits(h, size, s.k, order.data());
+        for (int64_t e = 0; e < size; ++e) {
+          deviation[e] += s.floor, margin[e] = 0, bound[e] = member ? 0 : -1;
+          if (!member || !soft) continue;
+          bound[e] = order[h[e] > h[order[s.k]] ? s.k : s.k - 1];
+          margin[e] = (x[e] - h[bound[e]]) / deviation[e];
+        }
       }
-    }
+    float* sum = partial.f32() + begin / kPiece * n;
+    PoolVector<float> share(static_cast<size_t>((end - begin) * n), 1.0f);
+    if (soft) kernels::map(ScoreMap::kNormalShare, (end - begin) * n, a.f32() + begin * n, share.data());
+    for (int64_t i = begin * n; i < end * n; ++i)
+      if (limit.i32()[i] >= 0) sum[i % n] += share[static_cast<size_t>(i - begin * n)];
   });
   for (int64_t p = 0; p < pieces; ++p)
     for (int64_t e = 0; e < n; ++e) load.f32()[e] += partial.f32()[p * n + e];
   if (tape.recording() && soft)
-    tape.record("smooth_load", [&tape, clean, raw, noisy, s, load, tokens, n, each] {
+    tape.record("smooth_load", [&tape, clean, raw, noisy, sigma, a, limit, load, tokens, n, size] {
       const Tensor dload = tape.take(load);
       if (!dload) return;
       const Tape::Target dclean = tape.accumulating(clean), draw = tape.accumulating(raw),
                          dnoisy = tape.accumulating(noisy);
       for (const Tape::Target& d : {dclean, draw, dnoisy})
         if (!d.add) d.buffer.set_zero();
+      const Tensor density = mapped(ScoreMap::kNormalDensity, a), logistic = mapped(ScoreMap::kSigmoid, raw);
       parallel_ranges(tokens, kPiece, [&](int64_t begin, int64_t end, int) {
-        PoolVector<int32_t> order(static_cast<size_t>(s.k + 1));
-        for (int64_t t = begin; t < end; ++t)
-          each(s, t, n, clean, raw, noisy, order.data(), [&](int64_t e, float a, float sigma, int64_t limit) {
-            const float slope = dload.f32()[e] * 0.39894228f * std::exp(-0.5f * a * a) / sigma;
-            dclean.buffer.f32()[t * n + e] += slope;
-            dnoisy.buffer.f32()[t * n + limit] -= slope;
-            draw.buffer.f32()[t * n + e] -= slope * a * logistic(raw.f32()[t * n + e]);
-          });
+        float *dc = dclean.buffer.f32(), *dr = draw.buffer.f32(), *dh = dnoisy.buffer.f32();
+        for (int64_t row = begin * n; row < end * n; row += size)  // of one token and group
+          for (int64_t e = 0; e < size; ++e) {
+            const int64_t i = row + e;
+            if (limit.i32()[i] < 0) break;
+            const float slope = dload.f32()[i % n] * density.f32()[i] / sigma.f32()[i];
+            dc[i] += slope;
+            dh[row + limit.i32()[i]] -= slope;
+            dr[i] -= slope * a.f32()[i] * logistic.f32()[i];
+          }
       });
     });
   return load;

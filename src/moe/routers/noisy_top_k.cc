@@ -7,6 +7,7 @@
 // for language models (balance.importance_coefficient, balance.load_coefficient). noise_floor: 0 in the
 // paper, 0.01 in fastmoe.
 #include "moe/routers/noisy.h"
+#include "moe/routers/stacked_products.h"
 #include "moe/routers/token_choice.h"
 
 namespace lyceum {
@@ -16,18 +17,18 @@ class NoisyTopK : public TokenChoice {
  public:
   NoisyTopK(const RouterOptions& o, const std::string& prefix, ParameterList& parameters)
       : TokenChoice(o, prefix, parameters, {false, ops::GateSum::kChosen}, NoProduct{}),
-        clean_(o, prefix + ".gate", o.n_experts, parameters),
-        noise_product_(o, prefix + ".gate.noise", o.n_experts, parameters) {
+        products_(o, {{prefix + ".gate", o.n_experts}, {prefix + ".gate.noise", o.n_experts}}, parameters) {
     for (const char* name : {".gate.weight", ".gate.noise.weight"})
       parameters.find(prefix + name)->starts_at_zero = true;
   }
 
   Routing route(Context& c, const Tensor& x, int64_t layer) const override {
-    const Tensor clean = clean_.forward(c, x, layer, *noise_);
-    if (c.phase != Phase::kTraining) return route_logits(c, clean, layer);
+    const bool noisy = c.phase == Phase::kTraining;
+    const auto y = products_.forward(c, x, noisy ? 2 : 1);
+    const Tensor &clean = y[0], &raw = y[1];
+    if (!noisy) return route_logits(c, clean, layer);
     const float floor = static_cast<float>(options_.noise_floor);
-    const Tensor raw = noise_product_.forward(c, x, layer, *noise_),
-                 z = noise_->normal(c, layer, NoiseUse::kLogits, x.rows(), options_.n_experts);
+    const Tensor z = noise_->normal(c, layer, NoiseUse::kLogits, x.rows(), options_.n_experts);
     Routing r = route_logits(c, noisy_logits(c.tape, clean, raw, z, floor), layer);
     r.load_loss =
         cv_squared(c.tape, smooth_load(c.tape, clean, raw, r.logits, {options_.top_k, 1, floor, {}}));
@@ -36,7 +37,7 @@ class NoisyTopK : public TokenChoice {
   }
 
  private:
-  RouterProduct clean_, noise_product_;
+  StackedProducts products_;
 };
 
 }  // namespace

@@ -5,7 +5,7 @@
 // token ids are spread at random. One table per layer, fixed before training and saved with the model as
 // <prefix>.route_table [n_domains, vocab] i32 (id_table.h).
 // The route depends on the input id alone, so it is known before the forward pass; there is no balance loss.
-// A token without a domain cannot be routed.
+// A token without a domain cannot be routed, unless there is one group for all (n_domains = 1).
 #include <algorithm>
 
 #include "moe/routers/id_table.h"
@@ -25,6 +25,10 @@ class RandomRouted : public Router {
   Routing route(Context& c, const Tensor& x, int64_t layer) const override {
     Routing r = routing_by_ids(c, x, layer, options_.n_experts, "random_routed");
     const Batch& b = c.batch;
+    if (options_.n_domains == 1) {  // one group of experts for every text
+      for (int64_t t = 0; t < r.tokens; ++t) r.expert.i32()[t] = table_.at(0, b.ids[static_cast<size_t>(t)]);
+      return r;
+    }
     check(static_cast<int64_t>(b.domains.size()) == r.tokens, "router",
           "random_routed needs the domain of every token: ", r.tokens, " tokens, ", b.domains.size(),
           " domains");

@@ -14,6 +14,7 @@
 #include <limits>
 
 #include "base/threads.h"
+#include "kernels/scores.h"
 #include "moe/routers/token_choice.h"
 
 namespace lyceum {
@@ -21,8 +22,8 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-struct Draw {                      // of one token and round; null in evaluation
-  const float* uniform = nullptr;  // [n_experts]
+struct Draw {                     // of one token and round; null in evaluation
+  const float* gumbel = nullptr;  // [n_experts]
   float midpoint = 0;
 };
 
@@ -40,14 +41,14 @@ int32_t one_round(const float* l, int64_t n, float threshold, const Draw& draw, 
   }
   for (int64_t e = 0; e < n; ++e) p[e] /= sum;
   int64_t chosen = best;
-  if (draw.uniform) {
+  if (draw.gumbel) {
     float most = kNever;
     for (int64_t e = 0; e < n; ++e) {
-      const float value = p[e] > 0 ? l[e] + gumbel(draw.uniform[e]) : kNever;
+      const float value = p[e] > 0 ? l[e] + draw.gumbel[e] : kNever;
       if (value > most) most = value, chosen = e;
     }
   }
-  *factor = draw.uniform && chosen != best && draw.midpoint <= 0.75f ? 0.3333f : 1;
+  *factor = draw.gumbel && chosen != best && draw.midpoint <= 0.75f ? 0.3333f : 1;
   return static_cast<int32_t>(chosen);
 }
 
@@ -60,6 +61,11 @@ Tensor sparsemixer_gates(Tape& tape, const Tensor& l, const Tensor& uniform, con
   const int64_t tokens = l.rows(), n = l.width(), k = expert.width();
   const Tensor gate({tokens, k}, DType::kF32), p({tokens, k, n}, DType::kF32),
       factor({tokens, k}, DType::kF32);
+  Tensor noise;
+  if (uniform) {
+    noise = Tensor(uniform.shape(), DType::kF32);
+    kernels::map(kernels::ScoreMap::kGumbel, uniform.elements(), uniform.f32(), noise.f32());
+  }
   parallel_ranges(tokens, 128, [&](int64_t begin, int64_t end, int) {
     PoolVector<uint8_t> taken(static_cast<size_t>(n));
     PoolVector<float> row(static_cast<size_t>(n));
@@ -69,7 +75,7 @@ Tensor sparsemixer_gates(Tape& tape, const Tensor& l, const Tensor& uniform, con
       int32_t* chosen = expert.i32() + t * k;
       for (int64_t j = 0; j < k; ++j) {
         Draw draw;
-        if (uniform) draw = {uniform.f32() + (t * k + j) * n, midpoint.f32()[t * k + j]};
+        if (noise) draw = {noise.f32() + (t * k + j) * n, midpoint.f32()[t * k + j]};
         float own;
         const int32_t e = one_round(l.f32() + t * n, n, threshold, draw, taken.data(), row.data(), &own);
         taken[static_cast<size_t>(e)] = 1;

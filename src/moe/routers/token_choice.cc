@@ -7,6 +7,7 @@
 
 #include "base/threads.h"
 #include "kernels/rowwise.h"
+#include "kernels/scores.h"
 
 namespace lyceum {
 namespace {
@@ -49,8 +50,10 @@ void order_by_score(const Tensor& scores, Routing& r) {
     for (int64_t t = begin; t < end; ++t) {
       const float* row = scores.f32() + t * n;
       int32_t* chosen = r.expert.i32() + t * k;
-      std::sort(chosen, chosen + k,
-                [&](int32_t a, int32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
+      std::sort(chosen, chosen + k, [&](int32_t a, int32_t b) {
+        const float x = ordered(row[a]), y = ordered(row[b]);
+        return x != y ? x > y : a < b;
+      });
     }
   });
 }
@@ -61,7 +64,9 @@ RouterProduct::RouterProduct(const RouterOptions& o, const std::string& name, in
                              ParameterList& parameters)
     : jitter_(o.jitter),
       narrow_(o.precision == "bf16"),
-      weight_(parameters.matrix_f32(name + ".weight", {outputs, o.d_model})) {
+      weight_(narrow_ ? parameters.matrix(name + ".weight", {outputs, o.d_model})
+                      : parameters.matrix_f32(name + ".weight", {outputs, o.d_model})) {
+  weight_->is_matrix = false;  // Muon leaves routers alone
   if (o.bias) bias_ = parameters.vector(name + ".bias", outputs);
 }
 
@@ -70,18 +75,21 @@ Tensor RouterProduct::forward(Context& c, const Tensor& x, int64_t layer, const 
   if (jitter_ > 0 && c.phase == Phase::kTraining)
     in = jittered(c.tape, x, noise.uniform(c, layer, NoiseUse::kJitter, x.rows(), x.width()),
                   static_cast<float>(jitter_));
-  const Tensor y = ops::linear(c.tape, in, *weight_, bias_, DType::kF32);
-  return narrow_ ? ops::round_to_bf16(c.tape, y) : y;
+  if (narrow_ && in.type() == DType::kF32) in = ops::round_to_bf16(c.tape, in);
+  return narrowed(c.tape, ops::linear(c.tape, in, *weight_, bias_, DType::kF32), narrow_);
 }
+
+Tensor narrowed(Tape& tape, const Tensor& x, bool narrow) { return narrow ? ops::round_to_bf16(tape, x) : x; }
 
 // dx = dy (1 - size + 2 size u)
 Tensor jittered(Tape& tape, const Tensor& x, const Tensor& u, float size) {
   const Tape::Span span(tape, "jittered");
   Tensor y = x.to(DType::kF32);
   const auto scale = [size](const Tensor& rows, const Tensor& noise) {
-    parallel_ranges(rows.elements(), 8192, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; ++i) rows.f32()[i] *= 1 - size + 2 * size * noise.f32()[i];
-    });
+    parallel_ranges(rows.elements(), 8192,
+                    [size, x = rows.f32(), r = noise.f32()](int64_t begin, int64_t end, int) {
+                      for (int64_t i = begin; i < end; ++i) x[i] *= 1 - size + 2 * size * r[i];
+                    });
   };
   scale(y, u);
   if (tape.recording())
@@ -111,7 +119,7 @@ Tensor sequence_offsets(const Context& c, int64_t tokens) {
 
 TokenChoice::TokenChoice(const RouterOptions& o, const std::string& prefix, ParameterList& parameters,
                          Form form, NoProduct)
-    : options_(o), form_(form), capacity_(o) {
+    : options_(o), form_(form), narrow_(o.precision == "bf16"), capacity_(o) {
   if (o.selection_bias)
     selection_bias_ = parameters.buffer(prefix + ".gate.e_score_correction_bias", {o.n_experts});
 }
@@ -132,10 +140,11 @@ void TokenChoice::sample(Context& c, const Tensor& scores, Routing& r) const {
   const Tensor u = noise_->uniform(c, r.layer, NoiseUse::kSample, r.tokens, r.n_experts);
   const int64_t n = r.n_experts, k = r.top_k;
   Tensor by(scores.shape(), DType::kF32);
+  kernels::map(kernels::ScoreMap::kGumbel, u.elements(), u.f32(), by.f32());
   parallel_ranges(r.tokens, kGrain, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
       const float *row = scores.f32() + t * n, *l = r.logits.f32() + t * n;
-      for (int64_t e = 0; e < n; ++e) by.f32()[t * n + e] = l[e] + gumbel(u.f32()[t * n + e]);
+      for (int64_t e = 0; e < n; ++e) by.f32()[t * n + e] += l[e];
       if (k > 1)
         by.f32()[t * n + (std::max_element(row, row + n) - row)] = std::numeric_limits<float>::infinity();
     }
@@ -179,12 +188,13 @@ Routing TokenChoice::route_logits(Context& c, const Tensor& logits, int64_t laye
   } else {
     scores = r.probs = ops::softmax(c.tape, r.logits, &r.logsumexp);
   }
-  if (options_.precision == "bf16") scores = ops::round_to_bf16(c.tape, scores);
+  scores = narrowed(c.tape, scores, narrow_);
   choose(c, scores, r);
   before_places(c, scores, r);
   capacity_.apply(c, *noise_, scores, r);
   after_places(c, scores, r);
-  r.gate = ops::chosen_gates(c.tape, scores, r.list(), form_.sum, static_cast<float>(options_.gate_scale));
+  const float scale = static_cast<float>(options_.gate_scale);
+  r.gate = narrowed(c.tape, ops::chosen_gates(c.tape, scores, r.list(), form_.sum, scale), narrow_);
   return r;
 }
 

@@ -12,7 +12,9 @@
 
 namespace lyceum {
 
-// The router's matrix and what happens before it. Named <name>.weight [outputs, d_model] f32, <name>.bias.
+// The router's matrix and what happens before it. Named <name>.weight [outputs, d_model], <name>.bias.
+// precision = f32: the matrix and the product are f32 whatever the model is (selective precision); bf16: the
+// matrix is as the model's others are, inputs and product are rounded.
 class RouterProduct {
  public:
   RouterProduct(const RouterOptions& options, const std::string& name, int64_t outputs,
@@ -22,9 +24,12 @@ class RouterProduct {
 
  private:
   double jitter_;
-  bool narrow_;  // everything in bf16
+  bool narrow_;
   Parameter *weight_, *bias_ = nullptr;
 };
+
+// x, or what bf16 keeps of it.
+Tensor narrowed(Tape& tape, const Tensor& x, bool narrow);
 
 // y = x * (1 - size + 2 size u), in f32.
 Tensor jittered(Tape& tape, const Tensor& x, const Tensor& u, float size);
@@ -63,6 +68,7 @@ class TokenChoice : public Router {
 
   RouterOptions options_;
   Form form_;
+  bool narrow_;
   Capacity capacity_;
   std::unique_ptr<RouterProduct> product_;
   Parameter* selection_bias_ = nullptr;

@@ -1,9 +1,9 @@
 // Ops between a router's product and the experts: scores, gates, and rows scaled by a gate.
-#include <cmath>
 #include <cstring>
 
 #include "base/threads.h"
 #include "kernels/rowwise.h"
+#include "kernels/scores.h"
 #include "tensor/ops.h"
 
 namespace lyceum::ops {
@@ -36,9 +36,7 @@ Tensor sigmoid(Tape& tape, const Tensor& x) {
   const Tape::Span span(tape, "sigmoid");
   Tensor y(x.shape(), DType::kF32);
   const int64_t n = x.elements();
-  parallel_ranges(n, kElements, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) y.f32()[i] = 1 / (1 + std::exp(-x.f32()[i]));
-  });
+  kernels::map(kernels::ScoreMap::kSigmoid, n, x.f32(), y.f32());
   if (tape.recording())
     tape.record("sigmoid", [&tape, x, y, n] {
       const Tensor dy = tape.take(y);
@@ -46,10 +44,10 @@ Tensor sigmoid(Tape& tape, const Tensor& x) {
       const Tape::Target dx = tape.accumulating(x);
       float* d = dx.buffer.f32();
       const float *g = dy.f32(), *s = y.f32();
-      for (int64_t i = 0; i < n; ++i) {
-        const float value = g[i] * s[i] * (1 - s[i]);
-        d[i] = dx.add ? d[i] + value : value;
-      }
+      const bool add = dx.add;
+      parallel_ranges(n, kElements, [=](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i) d[i] = (add ? d[i] : 0) + g[i] * s[i] * (1 - s[i]);
+      });
     });
   return y;
 }
@@ -154,11 +152,7 @@ Tensor scale_rows(Tape& tape, const Tensor& x, const Tensor& s) {
 // dx = bf16(dy)
 Tensor round_to_bf16(Tape& tape, const Tensor& x) {
   const Tape::Span span(tape, "round_to_bf16");
-  const auto rounded = [](const Tensor& from) {
-    Tensor to(from.shape(), DType::kF32);
-    for (int64_t i = 0; i < from.elements(); ++i) to.f32()[i] = to_float(to_bf16(from.f32()[i]));
-    return to;
-  };
+  const auto rounded = [](const Tensor& from) { return from.to(DType::kBF16).to(DType::kF32); };
   const Tensor y = rounded(x);
   if (tape.recording())
     tape.record("round_to_bf16", [&tape, x, y, rounded] {

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/threads.h"
 #include "kernels/expert_rows.h"
 #include "kernels/head.h"
 #include "kernels/rowwise.h"
@@ -24,6 +25,13 @@ Weights with_bias(const Parameter& w, const Parameter* bias) {
   Weights out = w.weights();
   out.bias = bias ? bias->value.f32() : nullptr;
   return out;
+}
+
+constexpr int64_t kEdges = 8192;  // of a task that moves one number an edge
+
+void drop(const Dropout& d, const Slots& slots, const Tensor& h) {
+  if (d.rate > 0)
+    kernels::drop_elements(slots.slots(), h.width(), d.rate, d.key, slots.slot_edge.i32(), h.as_rows());
 }
 
 }  // namespace
@@ -64,10 +72,11 @@ Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b, DType typ
 //   b_down[e])
 // Gradient:
 //   du_s = dy_t W_down[e],  dg_s = du_s . u_s (+ dy_t . b_down[e]),  dW_down[e] += dy_t^T h_s
+// (with dropout h_s and du_s are masked as in the forward pass)
 //   dpre_s = g du_s d(act * up),  dW_up[e] += dpre_s^T x_t,  dx_t = sum_s dpre_s W_up[e]
 // Kept: x, pre (both halves, activation dtype), gates. h is computed again from pre.
 Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, const Tensor& gate,
-                           const FeedForwardWeights& w) {
+                           const FeedForwardWeights& w, const Dropout& dropout) {
   const int64_t n_slots = slots.slots(), d_ff = w.down->layout.k, d_model = x.width();
   const int64_t rows = w.up->layout.parts * w.up->layout.n, parts = rows / std::max<int64_t>(1, d_ff);
   const bool composite = kernels::composite_parts(w.activation) > 0;
@@ -85,7 +94,9 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
   Tensor slot_gate;  // [slots]: the gate of each slot
   if (gate) {
     slot_gate = Tensor({n_slots}, DType::kF32);
-    for (int64_t s = 0; s < n_slots; ++s) slot_gate.f32()[s] = gate.f32()[slots.slot_edge.i32()[s]];
+    parallel_ranges(n_slots, kEdges, [&](int64_t begin, int64_t end, int) {
+      for (int64_t s = begin; s < end; ++s) slot_gate.f32()[s] = gate.f32()[slots.slot_edge.i32()[s]];
+    });
   }
   const float* scale = gate ? slot_gate.f32() : nullptr;
   Tensor pre, hidden({n_slots, d_ff}, type), out({n_slots, d_model}, type), y({slots.tokens, d_model}, type);
@@ -98,6 +109,7 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
     kernels::activated_product(groups, x.as_rows(), slots.token.i32(), with_bias(*w.up, w.up_bias),
                                w.activation, scale, pre ? pre.as_rows() : Rows{}, hidden.as_rows());
   }
+  drop(dropout, slots, hidden);
   kernels::product(groups, hidden.as_rows(), nullptr, w.down->weights(), out.as_rows());
   if (w.down_bias) kernels::add_gated_bias(groups, d_model, w.down_bias->value.f32(), scale, out.as_rows());
   kernels::combine(slots.tokens, d_model, slots.edge_first.i32(), slots.edge_slot.i32(), out.as_rows(), {},
@@ -106,7 +118,8 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
 
   tape.record(
       "routed_feed_forward",
-      [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, rows, parts, d_ff, d_model, composite, type] {
+      [&tape, x, y, slots, gate, slot_gate, pre, w, n_slots, rows, parts, d_ff, d_model, composite, type,
+       dropout] {
         const Tensor dy = tape.take(y);
         if (!dy) return;
         const Groups groups{slots.n_experts, slots.group_first.i32()};
@@ -116,6 +129,7 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
         Tensor dslot_gate;
         if (gate) dslot_gate = Tensor({n_slots}, DType::kF32);
         kernels::product_dgrad(groups, dy.as_rows(), token, w.down->weights(), du.as_rows());
+        drop(dropout, slots, du);
         float* dscale = gate ? dslot_gate.f32() : nullptr;
         if (composite)
           kernels::composite_gradient(n_slots, d_ff, w.activation, w.limit, scale, pre.as_rows(),
@@ -123,6 +137,7 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
         else
           kernels::activation_gradient(n_slots, d_ff, parts, w.activation, scale, pre.as_rows(), du.as_rows(),
                                        dpre.as_rows(), hidden.as_rows(), dscale);
+        drop(dropout, slots, hidden);
         if (w.down->grad)
           kernels::product_wgrad(groups, dy.as_rows(), token, hidden.as_rows(), nullptr, w.down->layout,
                                  w.down->grad.f32(), w.down->layout.size());
@@ -142,9 +157,14 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
                          dx.buffer.as_rows());
         if (gate) {
           const Tape::Target dgate = tape.accumulating(gate);
-          if (!dgate.add) dgate.buffer.set_zero();
-          for (int64_t s = 0; s < n_slots; ++s)
-            dgate.buffer.f32()[slots.slot_edge.i32()[s]] += dslot_gate.f32()[s];
+          float* d = dgate.buffer.f32();
+          parallel_ranges(gate.elements(), kEdges, [&](int64_t begin, int64_t end, int) {
+            for (int64_t e = begin; e < end; ++e) {
+              const int32_t slot = slots.edge_slot.i32()[e];
+              const float value = slot < 0 ? 0 : dslot_gate.f32()[slot];
+              d[e] = dgate.add ? d[e] + value : value;
+            }
+          });
         }
       },
       2 * flops);
