@@ -2,8 +2,8 @@
 // machine's phase (the level's peak loop on all threads): shared machines change speed within seconds, so the
 // share of the peak is taken sample by sample and its median reported.
 //
-//   build/lyceum_bench_products [--level amx] [--shape olmoe|small|dense|f32|head] [--seconds 10] [--threads
-//   N]
+//   build/lyceum_bench_products [--level amx] [--shape olmoe|small|narrow|narrow_dense|dense|f32|head]
+//   [--seconds 10] [--threads N]
 //       [--experts N] [--tokens N --width N --vocab N]
 #include <algorithm>
 #include <cmath>
@@ -284,10 +284,15 @@ int main(int argc, char** argv) try {
   } else if (shape == "small" || f32) {
     const int64_t n = experts ? experts : 32;
     layer = std::make_unique<Layer>(128 * n, 512, 256, n, 4, f32 ? DType::kF32 : DType::kBF16);
+  } else if (shape == "narrow") {  // the quick start's
+    layer = std::make_unique<Layer>(2048, 128, 128, 8, 2, DType::kBF16);
+  } else if (shape == "narrow_dense") {
+    layer = std::make_unique<Layer>(2048, 128, 128, 1, 1, DType::kBF16);
   } else if (shape == "dense") {
     layer = std::make_unique<Layer>(4096, 512, 1024, 1, 1, DType::kBF16);
   } else {
-    fail(ErrorKind::kInvalidArgument, "--shape", "wanted olmoe, small, dense, f32 or head, found ", shape);
+    fail(ErrorKind::kInvalidArgument, "--shape",
+         "wanted olmoe, small, narrow, narrow_dense, dense, f32 or head, found ", shape);
   }
   layer->add_cases(cases, shape);
   run(cases, limit, f32);

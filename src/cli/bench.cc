@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/threads.h"
+#include "cli/model_folder.h"
 #include "cli/verb.h"
 #include "kernels/isa.h"
 #include "kernels/peak.h"
@@ -17,12 +18,14 @@
 #include "models/model.h"
 #include "moe/balance.h"
 #include "train/optimizer.h"
+#include "train/shard_source.h"
+#include "train/synthetic.h"
 
 namespace lyceum {
 namespace {
 
 struct StepOptions {
-  std::string shape = "small", optimizer = "adamw";
+  std::string shape = "small", optimizer = "adamw", model, data;
   int64_t sequences = 0, length = 512, micro_batches = 8, repeats = 3;
   bool recompute = false;
 };
@@ -47,26 +50,6 @@ ModelConfig shape_config(const std::string& name, int64_t* sequences) {
     *sequences = 4;
   }
   return c;
-}
-
-// Ids with the frequencies of text (Zipf), so that embedding rows are hit as unevenly as in training.
-Batch synthetic_batch(int64_t sequences, int64_t length, int64_t vocab, uint64_t seed) {
-  Batch b;
-  const RandomKey key(seed);
-  const int64_t tokens = sequences * length;
-  for (int64_t t = 0; t < tokens; ++t) {
-    const double u = key.uniform(static_cast<uint64_t>(t));
-    b.ids.push_back(static_cast<int32_t>(
-        std::min<double>(static_cast<double>(vocab) - 1, std::pow(static_cast<double>(vocab), u) - 1)));
-    b.positions.push_back(static_cast<int32_t>(t % length));
-    b.domains.push_back(0);
-    b.weights.push_back(1.0f / static_cast<float>(tokens));
-    if (t % length == 0) b.offsets.push_back(static_cast<int32_t>(t));
-  }
-  b.offsets.push_back(static_cast<int32_t>(tokens));
-  b.targets.assign(b.ids.begin() + 1, b.ids.end());
-  b.targets.push_back(0);
-  return b;
 }
 
 void micro_step(const Model& model, const Batch& batch, bool recompute, Profile* profile) {
@@ -116,19 +99,69 @@ void print_profile(const Profile& profile, double steps, double total, double fl
               rate(flops, total / steps, peak).c_str());
 }
 
-void run_step(StepOptions o) {
+// Bytes that clipping and AdamW move: the norm reads a gradient, the update reads and writes weight, gradient
+// and both moments once.
+void print_update(const Model& model, const StepOptions& o, const Profile::Row& row) {
+  if (o.optimizer != "adamw" || row.calls == 0) return;
+  double bytes = 0;
+  for (const Parameter* p : model.parameters())
+    if (p->grad) bytes += static_cast<double>(p->physical()) * (4 + 2 * 16);
+  const double speed = bytes * static_cast<double>(row.calls) / row.forward_seconds,
+               limit = kernels::measure_peak(true).update_bandwidth;
+  std::printf(
+      "optimiser: %s of weights, gradients and moments, %.1f GB/s, %.0f%% of the %.1f GB/s at which this "
+      "memory is updated\n",
+      human_bytes(bytes).c_str(), speed * 1e-9, 100 * speed / limit, limit * 1e-9);
+}
+
+// What is timed: a shape with random weights and made-up text, or a trained model on real text, whose routers
+// load their experts as unevenly as training made them.
+struct Bench {
+  std::unique_ptr<Model> model;
+  std::vector<Batch> batches;  // the micro-batches of a step
+  std::string name;
+};
+
+Bench open_bench(const StepOptions& o) {
+  Bench b;
   int64_t sequences = 0;
-  ModelConfig config = shape_config(o.shape, &sequences);
-  if (o.sequences > 0) sequences = o.sequences;
-  Model model(config, DType::kBF16);
-  model.initialise(RandomKey(1));
+  if (o.model.empty()) {
+    check(o.data.empty(), "bench", "--data wants the --model that reads it");
+    ModelConfig config = shape_config(o.shape, &sequences);
+    if (o.sequences > 0) sequences = o.sequences;
+    b.name = o.shape;
+    b.model = std::make_unique<Model>(config, DType::kBF16);
+    b.model->initialise(RandomKey(1));
+    b.batches.assign(static_cast<size_t>(o.micro_batches),
+                     synthetic_batch(sequences, o.length, config.vocab, 3));
+    return b;
+  }
+  check(!o.data.empty(), "bench", "--model wants --data, token shards that its tokenizer made");
+  ModelFolder folder = open_model_folder(o.model, "bf16");
+  b.model = std::move(folder.model), b.name = folder.path;
+  LoaderConfig loader;
+  loader.sequence_length = o.length;
+  ShardSource source(loader, {o.data}, b.model->config().vocab, folder.eos(),
+                     o.sequences > 0 ? o.sequences : 8);
+  b.batches.resize(static_cast<size_t>(o.micro_batches));
+  for (Batch& batch : b.batches) {
+    source.next(batch);
+    float sum = 0;
+    for (float w : batch.weights) sum += w;
+    for (float& w : batch.weights) w /= std::max(sum, 1.0f);
+  }
+  return b;
+}
+
+void run_step(StepOptions o) {
+  const Bench bench = open_bench(o);
+  Model& model = *bench.model;
   model.enable_gradients();
   OptimizerOptions options;
   options.name = o.optimizer;
   const auto optimizer = make_optimizer(options, model.parameters());
-  const Batch batch = synthetic_batch(sequences, o.length, config.vocab, 3);
-  micro_step(model, batch, o.recompute, nullptr);
-  optimizer->step(1e-4, 1);
+  micro_step(model, bench.batches[0], o.recompute, nullptr);
+  optimizer->step(1e-6, 1);
   reset_pool_peak();
 
   Profile profile;
@@ -137,14 +170,14 @@ void run_step(StepOptions o) {
     const double begin = now();
     double probing = 0;
     for (int64_t m = 0; m < o.micro_batches; ++m) {
-      micro_step(model, batch, o.recompute, &profile);
+      micro_step(model, bench.batches[static_cast<size_t>(m)], o.recompute, &profile);
       const double probe = now();
       peaks.push_back(kernels::probe_peak(false));
       probing += now() - probe;
     }
     const double update = now();
     const double norm = gradient_norm(model.parameters());
-    optimizer->step(1e-4, std::min(1.0, 1.0 / (norm + 1e-6)));
+    optimizer->step(1e-6, std::min(1.0, 1.0 / (norm + 1e-6)));
     Profile::Row& row = profile.row("optimizer");
     ++row.calls;
     row.forward_seconds += now() - update;
@@ -156,13 +189,14 @@ void run_step(StepOptions o) {
   flops /= static_cast<double>(o.repeats);
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2],
-               tokens = static_cast<double>(batch.tokens() * o.micro_batches);
-  std::printf("%s, level %s, %d threads; shape %s: %lld x %lld tokens x %lld micro-batches, optimiser %s\n",
-              cpu_info().name.c_str(), isa_name(isa_level()), thread_count(), o.shape.c_str(),
-              static_cast<long long>(sequences), static_cast<long long>(o.length),
+               tokens = static_cast<double>(bench.batches[0].tokens() * o.micro_batches);
+  std::printf("%s, level %s, %d threads; %s: %lld x %lld tokens x %lld micro-batches, optimiser %s\n",
+              cpu_info().name.c_str(), isa_name(isa_level()), thread_count(), bench.name.c_str(),
+              static_cast<long long>(bench.batches[0].sequences()), static_cast<long long>(o.length),
               static_cast<long long>(o.micro_batches), o.optimizer.c_str());
   const double peak = std::max(median_of(peaks), 1.0);
   print_profile(profile, static_cast<double>(o.repeats), total, flops, peak);
+  print_update(model, o, profile.row("optimizer"));
   std::printf(
       "median step %.3f s (%.3f to %.3f), %.0f tokens/s, %s of the peak (%.3f TFLOP/s, median of %zu probes "
       "beside the steps); peak memory of tensors %s\n",
@@ -176,7 +210,9 @@ void add_bench(CLI::App& root) {
   auto o = std::make_shared<StepOptions>();
   CLI::App* step = bench->add_subcommand("step", "one training step: where its time goes");
   step->add_option("--shape", o->shape, "small, layer, or a config.json")->capture_default_str();
-  step->add_option("--sequences", o->sequences, "of a micro-batch (the shape's own)");
+  step->add_option("--model", o->model, "a trained model instead of a shape: directory, or a run folder");
+  step->add_option("--data", o->data, "token shards for it");
+  step->add_option("--sequences", o->sequences, "of a micro-batch (the shape's own; 8 with --model)");
   step->add_option("--length", o->length, "tokens of a sequence")->capture_default_str();
   step->add_option("--micro-batches", o->micro_batches, "of a step")->capture_default_str();
   step->add_option("--repeats", o->repeats, "steps to measure")->capture_default_str();
@@ -186,6 +222,7 @@ void add_bench(CLI::App& root) {
       "Examples:\n"
       "  lyceum bench step\n"
       "  lyceum bench step --shape layer --repeats 5\n"
+      "  lyceum bench step --model runs/olmoe-small --data runs/data/tokens/train\n"
       "  LYCEUM_ISA=avx512 lyceum bench step --micro-batches 1");
   step->callback([o] { run_step(*o); });
 }

@@ -90,7 +90,8 @@ Json facts() {
   j["peak"] = {{"bf16_flops", peak.flops_all},
                {"bf16_flops_one_thread", peak.flops_one},
                {"f32_flops", f32.flops_all},
-               {"read_bytes_per_second", peak.read_bandwidth}};
+               {"read_bytes_per_second", peak.read_bandwidth},
+               {"update_bytes_per_second", peak.update_bandwidth}};
   j["memory"] = {{"total", total_memory()}, {"available", memory_available()}};
   j["disk_free"] = free_disk_bytes(".");
   j["mpi"] = answer("mpirun --version 2>/dev/null");
@@ -137,7 +138,8 @@ void print(const Json& j) {
   const Json& peak = j["peak"];
   std::printf("peak           bf16 %s (one thread %s), f32 %s, measured\n", rate(peak["bf16_flops"]).c_str(),
               rate(peak["bf16_flops_one_thread"]).c_str(), rate(peak["f32_flops"]).c_str());
-  std::printf("memory reads   %s/s, measured\n", bytes(peak["read_bytes_per_second"]).c_str());
+  std::printf("memory speed   %s/s read, %s/s updated (both ways counted), measured\n",
+              bytes(peak["read_bytes_per_second"]).c_str(), bytes(peak["update_bytes_per_second"]).c_str());
   std::printf("MPI            %s\n", text(j["mpi"]).empty() ? "not installed" : text(j["mpi"]).c_str());
   std::printf("CUDA           %s\n",
               text(j["cuda"]).empty() ? "no GPU; nothing here needs one" : text(j["cuda"]).c_str());

@@ -7,13 +7,14 @@
 namespace lyceum::kernels {
 
 struct Peak {
-  double flops_one = 0;       // FLOP/s of the level's product instruction, one thread; for AMX fed from L1
-  double flops_all = 0;       // all compute threads together
-  double read_bandwidth = 0;  // bytes/s from memory, all threads; 0 when it was not asked for
+  double flops_one = 0;  // FLOP/s of the level's product instruction, one thread; for AMX fed from L1
+  double flops_all = 0;  // all compute threads together
+  // Bytes/s of memory, all threads; 0 when they were not asked for. An update reads and writes, both counted.
+  double read_bandwidth = 0, update_bandwidth = 0;
 };
 
-// Of the level in force, products of bf16 operands (or f32 ones). Takes about 0.05 s, 0.2 s with the
-// bandwidth.
+// Of the level in force, products of bf16 operands (or f32 ones). Takes about 0.05 s, 0.4 s with the
+// bandwidths.
 Peak measure_peak(bool with_bandwidth, bool f32_operands = false);
 
 // One short sample (about 0.1 ms) of all threads together, FLOP/s: a probe of the phase that a shared machine

@@ -3,6 +3,7 @@
 #include "kernels/products.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -15,7 +16,7 @@ namespace {
 
 // A weight gradient sums this many slots before it touches dW, and packs that many panels of dy at once; with
 // operands of half the size twice as many fit the caches.
-int64_t slot_block(const ProductTable& table) { return table.operand == DType::kBF16 ? 1024 : 256; }
+int64_t slot_block(const ProductTable& table) { return table.operand == DType::kBF16 ? 1024 : 480; }
 int64_t wide_panels(const ProductTable& table) { return table.operand == DType::kBF16 ? 16 : 8; }
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -264,22 +265,33 @@ void product_dgrad(const Groups& groups, ConstRows dy, const int32_t* gather, co
 
 namespace {
 
-// Tasks of a weight gradient: rows are inputs, panels are outputs of all parts.
+// Tasks of a weight gradient: rows are inputs, panels are outputs of all parts. Every group is cut by its
+// share of the work, so that a hot expert occupies all threads; the largest tasks come first. Few cuts: each
+// task packs its inputs and outputs again.
 const std::vector<ProductTask>& cut_inputs(const Groups& groups, const WeightLayout& layout, int64_t block,
                                            int64_t panel_step) {
+  constexpr int64_t kTasks = 3, kLeastPanels = 4;  // of a thread; of a task
   thread_local std::vector<ProductTask> tasks;
   tasks.clear();
   const int64_t panels = layout.parts * layout.n_padded() / 16, blocks = (layout.k + block - 1) / block;
-  int64_t busy = 0;
-  for (int64_t g = 0; g < groups.n; ++g) busy += groups.first[g] < groups.first[g + 1];
-  if (busy == 0) return tasks;
-  const int64_t wanted = thread_count();  // each task packs its inputs again
-  const int64_t piece =
-      std::min(panels, round_up(std::max<int64_t>(8, panels * busy * blocks / wanted), panel_step));
-  for (int64_t g = 0; g < groups.n; ++g)
-    for (int64_t i = 0; i < layout.k && groups.first[g] < groups.first[g + 1]; i += block)
+  const int64_t wanted = thread_count() == 1 ? 1 : kTasks * thread_count(), slots = groups.slots();
+  for (int64_t g = 0; g < groups.n; ++g) {
+    const int64_t own = groups.first[g + 1] - groups.first[g];
+    if (own == 0) continue;
+    const int64_t pieces = (own * wanted + slots * blocks - 1) / (slots * blocks);  // of a block
+    const int64_t piece =
+        std::min(panels, round_up(std::max(kLeastPanels, (panels + pieces - 1) / pieces), panel_step));
+    for (int64_t i = 0; i < layout.k; i += block)
       for (int64_t p = 0; p < panels; p += piece)
         tasks.push_back({g, i, std::min(block, layout.k - i), p, std::min(piece, panels - p)});
+  }
+  const auto work = [&](const ProductTask& t) {
+    return (groups.first[t.group + 1] - groups.first[t.group]) * t.rows * t.panels;
+  };
+  std::sort(tasks.begin(), tasks.end(), [&](const ProductTask& x, const ProductTask& y) {
+    if (work(x) != work(y)) return work(x) > work(y);
+    return std::tuple(x.group, x.first, x.panel) < std::tuple(y.group, y.first, y.panel);
+  });
   return tasks;
 }
 
@@ -293,10 +305,13 @@ void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
   const int64_t k_most = round_up(std::min(most, slots_at_once), table->k_step);
   const int64_t width = table->operand == DType::kBF16 ? 2 : 4;
   const int64_t unit = table->row_block == 32 ? 32 : 2 * table->row_block;
-  const int64_t block =
-      std::max(unit, packed_budget() / (std::max<int64_t>(k_most, 1) * width) / unit * unit);
+  // Blocks of inputs, all of one size: their strips pass by, so they may fill more of L2 than rows do.
+  const int64_t most_inputs =
+      std::max(unit, packed_budget() * 4 / 3 / (std::max<int64_t>(k_most, 1) * width) / unit * unit);
+  const int64_t blocks = (layout.k + most_inputs - 1) / most_inputs;
+  const int64_t block = round_up((layout.k + blocks - 1) / blocks, unit);
   const int64_t part_panels = layout.n_padded() / 16;
-  const auto& tasks = cut_inputs(groups, layout, std::min(block, round_up(layout.k, unit)), table->panels);
+  const auto& tasks = cut_inputs(groups, layout, block, table->panels);
   run_tasks(*table, tasks, [&](const ProductTask& task) {
     Sweep s;
     s.epilogue = Epilogue::kWeightGradient;

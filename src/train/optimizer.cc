@@ -20,7 +20,6 @@ class AdamW : public Optimizer {
   void step(double lr, double gradient_scale) override {
     ++steps_;
     kernels::AdamStep step;
-    step.lr = static_cast<float>(lr);
     step.beta1 = static_cast<float>(options_.beta1), step.beta2 = static_cast<float>(options_.beta2);
     step.eps = static_cast<float>(options_.eps);
     step.correction1 = static_cast<float>(1 - std::pow(options_.beta1, static_cast<double>(steps_)));
@@ -28,6 +27,7 @@ class AdamW : public Optimizer {
     step.gradient_scale = static_cast<float>(gradient_scale);
     for (const Slot& s : slots_) {
       Parameter& p = *s.parameter;
+      step.lr = static_cast<float>(lr * rate_of(p));
       step.weight_decay =
           p.decay || options_.decay_vectors ? static_cast<float>(options_.weight_decay) : 0.0f;
       if (p.residual)
@@ -47,6 +47,11 @@ class AdamW : public Optimizer {
   }
 
  private:
+  double rate_of(const Parameter& p) const {
+    if (p.name == "model.embed_tokens.weight") return options_.embedding_lr;
+    return p.name == "lm_head.weight" ? options_.output_lr : 1;
+  }
+
   struct Slot {
     Parameter* parameter;
     Tensor m, v;
@@ -98,6 +103,8 @@ void OptimizerOptions::fields(Fields& f) {
   f.add("beta2", beta2, "adamw: decay of the second moment", at_least(0), below(1));
   f.add("eps", eps, "adamw: added to the root of the second moment", above(0));
   f.add("weight_decay", weight_decay, "decoupled weight decay", at_least(0));
+  f.add("embedding_lr", embedding_lr, "learning rate of the table of tokens, as a factor of lr", above(0));
+  f.add("output_lr", output_lr, "learning rate of the output matrix, as a factor of lr", above(0));
   f.add("decay_vectors", decay_vectors, "decay norms and biases too");
   f.add("momentum", momentum, "decay of muon's momentum", at_least(0), below(1), effective(muon, only));
   f.add("nesterov", nesterov, "look ahead by one step of momentum", effective(muon, only));

@@ -14,8 +14,9 @@ struct OptimizerOptions {
   double lr = 4e-4;  // peak; the schedule multiplies it
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
   double weight_decay = 0.1;
-  bool decay_vectors = false;  // norms and biases too
-  double momentum = 0.95;      // of muon
+  double embedding_lr = 1, output_lr = 1;  // factors of lr for the table of tokens, the output matrix
+  bool decay_vectors = false;              // norms and biases too
+  double momentum = 0.95;                  // of muon
   bool nesterov = true;
   int64_t newton_schulz = 5;
   void fields(Fields& f);
