@@ -21,15 +21,16 @@ namespace {
 // Shapes from small to large. In a few minutes the number of steps and tokens is what counts: a size is worth
 // taking when the time gives it kTokensPerParameter tokens for each parameter that a token meets.
 struct Size {
-  int64_t d_model, n_layers, n_heads, d_ff, n_experts, top_k, micro_batch;
+  int64_t d_model, n_layers, n_heads, d_ff, n_experts, top_k, micro_batch, sequence;
 };
 constexpr Size kSizes[] = {
-    {128, 4, 2, 128, 8, 2, 4},   {192, 4, 3, 192, 8, 2, 4},   {256, 6, 4, 256, 16, 2, 8},
-    {384, 6, 6, 256, 32, 4, 16}, {512, 8, 8, 384, 32, 4, 16}, {768, 12, 12, 512, 32, 4, 16},
+    {128, 4, 2, 128, 8, 2, 8, 256},   {192, 4, 3, 192, 8, 2, 8, 256},   {256, 6, 4, 256, 16, 2, 8, 512},
+    {384, 6, 6, 256, 32, 4, 16, 512}, {512, 8, 8, 384, 32, 4, 16, 512}, {768, 12, 12, 512, 32, 4, 16, 512},
 };
 constexpr double kTokensPerParameter = 4.0;
 constexpr double kShareOfPeak = 0.25;  // what training gets of the measured peak, at these widths
-constexpr int64_t kSequence = 512;
+// Of the table of tokens, as a factor: in so few steps most rows are met a handful of times.
+constexpr int64_t kEmbeddingRate = 12;
 
 // Parameters that a token meets, the output matrix included.
 double active_parameters(const Size& s, int64_t vocab) {
@@ -39,7 +40,7 @@ double active_parameters(const Size& s, int64_t vocab) {
   return static_cast<double>(s.n_layers) * layer + d * static_cast<double>(vocab);
 }
 double flops_per_token(const Size& s, int64_t vocab) {
-  return 6 * active_parameters(s, vocab) + 6 * static_cast<double>(s.n_layers * s.d_model * kSequence);
+  return 6 * active_parameters(s, vocab) + 6 * static_cast<double>(s.n_layers * s.d_model * s.sequence);
 }
 
 // 0.01 at width 128 (measured: 0.006 to 0.012 are within 2 %), smaller for wider models, which train for
@@ -59,11 +60,12 @@ std::string recipe_text(const Options& o, const PreparedData& data, const Size& 
     << "family = \"olmoe\"\n"
     << "d_model = " << s.d_model << "\nn_layers = " << s.n_layers << "\nn_heads = " << s.n_heads
     << "\nd_ff = " << s.d_ff << "                  # of one expert\nn_experts = " << s.n_experts
-    << "\ntop_k = " << s.top_k << "\nmax_positions = " << kSequence << "\n\n[data]\ntrain = ["
+    << "\ntop_k = " << s.top_k << "\nmax_positions = " << s.sequence << "\n\n[data]\ntrain = ["
     << quoted(data.train_shard) << "]\n";
   if (!data.heldout_shard.empty()) t << "held_out = [" << quoted(data.heldout_shard) << "]\n";
-  t << "tokenizer = " << quoted(data.tokenizer) << "\nsequence_length = " << kSequence
+  t << "tokenizer = " << quoted(data.tokenizer) << "\nsequence_length = " << s.sequence
     << "\n\n[optimizer]\nname = \"muon\"\nlr = " << learning_rate(s)
+    << "\nembedding_lr = " << kEmbeddingRate << "                # as a factor of lr\nnewton_schulz = 4"
     << "\n\n[schedule]\nkind = \"linear\"\nwarmup = 0.02\nfinal = 0\n\n[train]\nfolder = " << quoted(o.run)
     << "\nmicro_batch = " << s.micro_batch << "\nminutes = " << o.minutes
     << "\n\n[evaluation]\nevery = 0\ntokens = 65536\n\n[checkpoint]\nminutes = 2\nkeep_last = 3\n";
