@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 
 #include "base/progress.h"
 #include "models/families.h"
 #include "train/resume.h"
 #include "train/span_corruption.h"
+#include "train/synthetic.h"
 #include "train/trainer.h"
 
 namespace lyceum {
@@ -21,14 +21,9 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Ids as frequent as words of text are (Zipf): embedding rows and experts are hit as unevenly.
 MemorySource made_up_text(const TrainConfig& c) {
-  const double vocab = static_cast<double>(c.model.vocab);
-  const RandomKey key(1);
-  std::vector<int32_t> ids(static_cast<size_t>(64 * c.data.loader.sequence_length));
-  for (size_t i = 0; i < ids.size(); ++i)
-    ids[i] = static_cast<int32_t>(std::min(vocab - 1, std::pow(vocab, key.uniform(i)) - 1));
-  return MemorySource(std::move(ids), c.data.loader.sequence_length, c.train.micro_batch, 1);
+  const int64_t length = c.data.loader.sequence_length;
+  return MemorySource(synthetic_ids(64 * length, c.model.vocab, 1), length, c.train.micro_batch, 1);
 }
 
 }  // namespace
