@@ -33,7 +33,7 @@ Tensor RouterNoise::normal(const Context& c, int64_t layer, NoiseUse use, int64_
   Tensor out({rows, width}, DType::kF32);
   const int64_t n = out.elements();
   parallel_ranges((n + 1) / 2, kPairs, [&](int64_t begin, int64_t end, int) {
-    float radius[kPairs], angle[kPairs], cosine[kPairs];
+    float radius[kPairs] = {}, angle[kPairs], cosine[kPairs];
     for (int64_t i = begin; i < end; ++i) {
       const uint64_t bits = key.bits(static_cast<uint64_t>(i));
       radius[i - begin] = (static_cast<float>(static_cast<int32_t>(bits >> 40)) + 0.5f) * 0x1.0p-24f;

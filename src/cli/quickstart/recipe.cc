@@ -64,8 +64,8 @@ std::string recipe_text(const Options& o, const PreparedData& data, const Size& 
     << quoted(data.train_shard) << "]\n";
   if (!data.heldout_shard.empty()) t << "held_out = [" << quoted(data.heldout_shard) << "]\n";
   t << "tokenizer = " << quoted(data.tokenizer) << "\nsequence_length = " << s.sequence
-    << "\n\n[optimizer]\nname = \"muon\"\nlr = " << learning_rate(s)
-    << "\nembedding_lr = " << kEmbeddingRate << "                # as a factor of lr\nnewton_schulz = 4"
+    << "\n\n[optimizer]\nname = \"muon\"\nlr = " << learning_rate(s) << "\nembedding_lr = " << kEmbeddingRate
+    << "                # as a factor of lr\nnewton_schulz = 4"
     << "\n\n[schedule]\nkind = \"linear\"\nwarmup = 0.02\nfinal = 0\n\n[train]\nfolder = " << quoted(o.run)
     << "\nmicro_batch = " << s.micro_batch << "\nminutes = " << o.minutes
     << "\n\n[evaluation]\nevery = 0\ntokens = 65536\n\n[checkpoint]\nminutes = 2\nkeep_last = 3\n";
