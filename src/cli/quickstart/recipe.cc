@@ -19,13 +19,16 @@ namespace lyceum::quickstart {
 namespace {
 
 // Shapes from small to large. In a few minutes the number of steps and tokens is what counts: a size is worth
-// taking when the time gives it kTokensPerParameter tokens for each parameter that a token meets.
+// taking when the time gives it kTokensPerParameter tokens for each parameter that a token meets. The
+// smallest ones read short sequences: as many different texts in a step as it has room for (docs/training.md
+// has the figures).
 struct Size {
   int64_t d_model, n_layers, n_heads, d_ff, n_experts, top_k, micro_batch, sequence;
 };
 constexpr Size kSizes[] = {
-    {128, 4, 2, 128, 8, 2, 8, 256},   {192, 4, 3, 192, 8, 2, 8, 256},   {256, 6, 4, 256, 16, 2, 8, 512},
-    {384, 6, 6, 256, 32, 4, 16, 512}, {512, 8, 8, 384, 32, 4, 16, 512}, {768, 12, 12, 512, 32, 4, 16, 512},
+    {128, 3, 2, 128, 8, 2, 16, 128},    {128, 4, 2, 128, 8, 2, 16, 128},  {192, 4, 3, 192, 8, 2, 8, 256},
+    {256, 6, 4, 256, 16, 2, 8, 512},    {384, 6, 6, 256, 32, 4, 16, 512}, {512, 8, 8, 384, 32, 4, 16, 512},
+    {768, 12, 12, 512, 32, 4, 16, 512},
 };
 constexpr double kTokensPerParameter = 4.0;
 constexpr double kShareOfPeak = 0.25;  // what training gets of the measured peak, at these widths
@@ -65,7 +68,7 @@ std::string recipe_text(const Options& o, const PreparedData& data, const Size& 
   if (!data.heldout_shard.empty()) t << "held_out = [" << quoted(data.heldout_shard) << "]\n";
   t << "tokenizer = " << quoted(data.tokenizer) << "\nsequence_length = " << s.sequence
     << "\n\n[optimizer]\nname = \"muon\"\nlr = " << learning_rate(s) << "\nembedding_lr = " << kEmbeddingRate
-    << "                # as a factor of lr\nnewton_schulz = 4"
+    << "                # as a factor of lr\nnewton_schulz = 4\nweight_decay = 0"
     << "\n\n[schedule]\nkind = \"linear\"\nwarmup = 0.02\nfinal = 0\n\n[train]\nfolder = " << quoted(o.run)
     << "\nmicro_batch = " << s.micro_batch << "\nminutes = " << o.minutes
     << "\n\n[evaluation]\nevery = 0\ntokens = 65536\n\n[checkpoint]\nminutes = 2\nkeep_last = 3\n";

@@ -16,8 +16,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kPrefixBytes = 240, kContinuedBytes = 240;
-constexpr int64_t kTokens = 72;
+constexpr size_t kPrefixBytes = 160, kContinuedBytes = 240;
+constexpr int64_t kTokens = 64;
 
 bool inside_character(const std::string& text, size_t at) {
   return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80;
