@@ -70,11 +70,14 @@ TEST(Recipe, ComparesRoutersOfTheSameActiveSize) {
   std::set<std::string> routers, folders;
   for (const ComparedRun& r : runs) {
     routers.insert(r.config.model.router), folders.insert(r.config.train.folder);
-    EXPECT_EQ(r.config.model.top_k * r.config.model.d_ff, 512);
-    EXPECT_EQ(r.config.model.n_experts * r.config.model.d_ff, 4096);
-    EXPECT_NEAR(static_cast<double>(r.active), static_cast<double>(runs[0].active), 0.02 * runs[0].active);
+    EXPECT_EQ(r.config.model.top_k * r.config.model.d_ff, 256);
+    EXPECT_NEAR(static_cast<double>(r.active), static_cast<double>(runs[0].active), 0.04 * runs[0].active);
   }
-  EXPECT_GE(routers.size(), 6u);
+  // All of the table but what looks ahead, what is for benchmarks, and what another variant stands for.
+  std::set<std::string> wanted;
+  for (const std::string& name : router_names()) wanted.insert(name);
+  wanted.erase("expert_choice"), wanted.erase("forced_uniform");
+  EXPECT_EQ(routers, wanted);
   EXPECT_EQ(folders.size(), runs.size());
   const auto error = [&](const std::string& variant) -> std::string {
     try {
@@ -87,7 +90,7 @@ TEST(Recipe, ComparesRoutersOfTheSameActiveSize) {
   };
   EXPECT_NE(error("b: model.top_k=4").find("active parameters"), std::string::npos);
   EXPECT_NE(error("b: train.seed=2").find("train.seed"), std::string::npos);
-  EXPECT_NE(error("b: model.router=hash model.top_k=1 model.d_ff=512 balance.coefficient=1")
+  EXPECT_NE(error("b: model.router=hash model.top_k=1 model.d_ff=256 balance.coefficient=1")
                 .find("the router hash has no balance loss"),
             std::string::npos);
 }

@@ -229,8 +229,9 @@ void add_commands(HtmlPage& page, const std::vector<ReportCommand>& commands) {
   page.section("repeat", "Do it again");
   page.open("card");
   for (const ReportCommand& c : commands)
-    page.raw("<div class=\"command\"><p>" + escape_html(c.purpose) + "</p><pre>" + escape_html(c.command) +
-             "</pre></div>\n");
+    page.raw("<div class=\"command\"><p>" + escape_html(c.purpose) +
+             (c.page.empty() ? "" : " (<a href=\"" + escape_html(c.page) + "\">its page, once it ran</a>)") +
+             "</p><pre>" + escape_html(c.command) + "</pre></div>\n");
   page.close();
 }
 

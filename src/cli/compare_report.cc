@@ -13,6 +13,16 @@
 namespace lyceum {
 namespace {
 
+constexpr size_t kTogether = 6;  // runs in one chart: more lines are not told apart
+constexpr int kGrey = 8;         // of the charts' colours
+
+struct Quantity {
+  std::string heading, reading;
+  const char *name, *label;
+  bool smooth = true, positive = false;  // positive: 0 means that the run has no such number
+  std::vector<ReferenceLine> references = {};
+};
+
 struct Curve {
   const ComparedFolder* run;
   std::vector<StepMetrics> rows;
@@ -39,22 +49,36 @@ struct Curve {
   }
 };
 
-std::string chart(const std::vector<Curve>& curves, const char* name, const char* label, double scale,
-                  bool smooth, std::vector<ReferenceLine> references = {}) {
+// Lines of the runs `from` to `to`, the first run of all behind them in grey.
+std::string lines(const std::vector<Curve>& curves, size_t from, size_t to, const Quantity& q, int width) {
   LineChart c;
-  c.x_label = "tokens", c.y_label = label, c.smooth = smooth, c.references = std::move(references);
-  c.width = 1020, c.height = 340;
-  for (const Curve& curve : curves) {
+  c.x_label = "tokens", c.y_label = q.label, c.smooth = q.smooth, c.references = q.references;
+  c.width = width, c.height = 340;
+  const auto add = [&](const Curve& curve, int colour) {
     LineSeries s;
-    s.name = curve.run->name;
+    s.name = curve.run->name, s.colour = colour;
     for (const StepMetrics& row : curve.rows) {
-      const double y = metric_value(row, name);
-      if (!std::isfinite(y)) continue;
-      s.x.push_back(static_cast<double>(row.tokens)), s.y.push_back(y * scale);
+      const double y = metric_value(row, q.name);
+      if (std::isfinite(y) && (y != 0 || !q.positive))
+        s.x.push_back(static_cast<double>(row.tokens)), s.y.push_back(y);
     }
     if (!s.x.empty()) c.series.push_back(std::move(s));
+  };
+  if (from > 0) add(curves[0], kGrey);
+  const size_t before = c.series.size();
+  for (size_t i = from; i < to; ++i) add(curves[i], static_cast<int>(i - from));
+  return c.series.size() == before ? "" : line_chart(c);
+}
+
+void add_figures(HtmlPage& page, const std::vector<Curve>& curves, const Quantity& q) {
+  for (size_t from = 0; from < curves.size(); from += kTogether) {
+    const size_t to = std::min(curves.size(), from + kTogether);
+    const std::string wide = lines(curves, from, to, q, 1020);
+    if (wide.empty()) continue;
+    const std::string more = from > 0 ? ", beside " + curves[0].run->name : "";
+    page.figure(q.heading + more, wide_and_narrow(wide, lines(curves, from, to, q, 380)),
+                from > 0 ? "" : q.reading);
   }
-  return c.series.empty() ? "" : line_chart(c);
 }
 
 std::string fixed(double x, int digits) {
@@ -71,55 +95,68 @@ std::string write_compare_report(const std::string& path, const std::string& tit
   for (const ComparedFolder& run : runs)
     curves.push_back({&run, read_metrics(run.folder + "/metrics.jsonl").rows});
 
-  const std::vector<std::string> head = {"run",  "differs in",     "loss",    "held out", "busiest / mean",
-                                         "dead", "entropy / ln E", "dropped", "tokens/s", "active"};
+  const std::vector<std::string> head = {"run",     "router",         "held out", "against the first",
+                                         "loss",    "busiest / mean", "dead",     "entropy / ln E",
+                                         "dropped", "tokens/s"};
   std::vector<std::vector<std::string>> rows;
+  const char* kLine = "%-18s %9s %9s %14s %6s %14s %8s %9s\n";
   std::string text;
   char line[256];
-  std::snprintf(line, sizeof line, "%-18s %8s %9s %14s %6s %14s %8s %9s\n", "RUN", "LOSS", "HELD OUT",
-                "BUSIEST / MEAN", "DEAD", "ENTROPY / LN E", "DROPPED", "TOKENS/S");
+  std::snprintf(line, sizeof line, kLine, "RUN", "HELD OUT", "LOSS", "BUSIEST / MEAN", "DEAD",
+                "ENTROPY / LN E", "DROPPED", "TOKENS/S");
   text += line;
+  const double first = curves.empty() ? NAN : curves[0].last("held_out.all");
   for (const Curve& c : curves) {
     const double even = c.run->n_experts > 1 ? std::log(c.run->n_experts) : 1,
                  entropy = c.late("mean_entropy") / even;
-    const double held = c.last("held_out.all");
-    const double speed = c.late("tokens_per_second");
-    const std::string speed_text = std::isfinite(speed) ? human_count(speed) : "-";
-    rows.push_back({c.run->name, c.run->router, fixed(c.late("loss"), 4), fixed(held, 4),
+    const double held = c.last("held_out.all"), speed = c.late("tokens_per_second");
+    char more[16];
+    std::snprintf(more, sizeof more, "%+.3f", held - first);
+    rows.push_back({c.run->name, c.run->router, fixed(held, 3),
+                    &c == &curves[0] || !std::isfinite(held - first) ? "" : more, fixed(c.late("loss"), 3),
                     fixed(c.late("worst_load"), 2), fixed(c.late("dead_experts"), 0),
-                    entropy > 0 ? fixed(entropy, 3) : "-", fixed(100 * c.dropped(), 1) + " %", speed_text,
-                    human_count(c.run->active)});
-    std::snprintf(line, sizeof line, "%-18s %8s %9s %14s %6s %14s %8s %9s\n", c.run->name.c_str(),
-                  rows.back()[2].c_str(), rows.back()[3].c_str(), rows.back()[4].c_str(),
-                  rows.back()[5].c_str(), rows.back()[6].c_str(), rows.back()[7].c_str(),
-                  rows.back()[8].c_str());
+                    entropy > 0 ? fixed(entropy, 3) : "-", fixed(100 * c.dropped(), 1) + " %",
+                    std::isfinite(speed) ? human_count(speed) : "-"});
+    const auto& r = rows.back();
+    std::snprintf(line, sizeof line, kLine, c.run->name.c_str(), r[2].c_str(), r[4].c_str(), r[5].c_str(),
+                  r[6].c_str(), r[7].c_str(), r[8].c_str(), r[9].c_str());
     text += line;
   }
 
   HtmlPage page;
   page.section("results", "Results",
-               "Means over the last tenth of each run. Data, order, seed, schedule and the "
-               "parameters that see a token are the same for all.");
-  std::vector<bool> numeric(head.size(), true);
-  numeric[0] = numeric[1] = false;
-  page.table(head, rows, numeric);
-  const auto figure = [&](const char* heading, const std::string& svg, const char* reading) {
-    if (!svg.empty()) page.figure(heading, svg, reading, true);
-  };
+               "Data, their order, seed, schedule and the number of parameters that see a token (" +
+                   (runs.empty() ? "" : human_count(runs[0].active)) +
+                   ") are the same for all. Held out: bits per byte of text that none of them saw, at the "
+                   "end. All else: means over the last tenth of each run.");
+  page.table(head, rows, {false, false, true, true, true, true, true, true, true, true});
+  page.raw(
+      "<p class=\"lead\">Busiest / mean: tokens of the busiest expert of the worst layer; 1 is even. Dead: "
+      "experts without a token in a step, all layers together. Entropy: of the router's mean distribution; 1 "
+      "is even, - where nothing is learned. Dropped: choices that found no place.</p>");
   page.section("curves", "Learning");
-  figure("Training loss", chart(curves, "loss", "nats per token", 1, true),
-         "Lower is better; pale: single steps.");
-  figure("Held-out text", chart(curves, "held_out.all", "bits per byte", 1, false), "Lower is better.");
+  add_figures(page, curves, {"Held-out text", "Lower is better.", "held_out.all", "bits per byte", false});
+  add_figures(page, curves,
+              {"Training loss", "Lower is better; pale: single steps.", "loss", "nats per token"});
   page.section("load", "Load of the experts");
-  figure("Busiest expert", chart(curves, "worst_load", "tokens over the mean", 1, true, {{1, "even"}}),
-         "The busiest expert of the worst layer; 1 is perfectly even.");
-  figure("Router entropy", chart(curves, "mean_entropy", "nats", 1, true),
-         "Of the router's mean distribution; ln of the number of experts is even. Routers without a learned "
-         "distribution have none.");
+  add_figures(page, curves,
+              {"Busiest expert",
+               "Tokens of the busiest expert of the worst layer, over the mean.",
+               "worst_load",
+               "times the mean",
+               true,
+               true,
+               {{1, "even"}}});
+  add_figures(page, curves,
+              {"Router entropy",
+               "Of the router's mean distribution, mean over layers; ln of the number of experts is even. "
+               "Tables of token ids have none.",
+               "mean_entropy", "nats", true, true});
   page.section("speed", "Speed");
-  figure("Tokens per second", chart(curves, "tokens_per_second", "tokens / s", 1, true),
-         "The same machine, one run after the other.");
-  write_file(path, page.document(title, "<header><h1>" + escape_html(title) + "</h1></header>"));
+  add_figures(
+      page, curves,
+      {"Tokens per second", "The same machine, one run after the other.", "tokens_per_second", "tokens / s"});
+  write_file(path, page.document(title, "<h1>" + escape_html(title) + "</h1>"));
   return text;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/verb.h"
 #include "train/compare.h"
+#include "train/open_data.h"
 #include "train/progress_line.h"
 
 namespace lyceum {
@@ -30,11 +31,16 @@ void print_result(const TrainResult& r) {
   std::printf("checkpoint: %s\n", r.checkpoint.c_str());
 }
 
-// All variants of a recipe, one after the other; what is finished is not repeated.
+// All variants of a recipe, one after the other; what is finished is not repeated. The page is written after
+// each, so that it can be looked at early.
 void compare(const std::string& recipe, const std::vector<Setting>& overrides, const std::string& folder,
              const std::string& again) {
   const std::vector<ComparedRun> runs = compared_runs(recipe, overrides);
+  for (const ComparedRun& run : runs)
+    if (run.config.model.router == "random_routed") open_data(run.config);  // before hours of the others
+  const std::string report = folder + "/report.html";
   std::vector<ComparedFolder> folders;
+  std::string table;
   for (size_t i = 0; i < runs.size(); ++i) {
     const TrainConfig& c = runs[i].config;
     log_info("train", "variant ", i + 1, " of ", runs.size(), ": ", runs[i].name);
@@ -42,16 +48,16 @@ void compare(const std::string& recipe, const std::vector<Setting>& overrides, c
     ProgressLine line;
     const TrainResult result = train(c, {&line, &stop});
     if (result.status == TrainResult::Status::kStopped)
-      fail(ErrorKind::kCancelled, "train", "stopped in variant ", runs[i].name, " after step ",
-           result.state.step, "; go on with: ", again);
+      fail(ErrorKind::kCancelled, "train", "stopped in variant ", i + 1, " of ", runs.size(), ", ",
+           runs[i].name, ", after step ", result.state.step, "; go on with: ", again);
     folders.push_back(
         {runs[i].name, c.train.folder,
          c.model.router + ", " + std::to_string(c.model.top_k) + " of " + std::to_string(c.model.n_experts),
          static_cast<double>(c.model.n_experts), static_cast<double>(c.model.top_k),
          static_cast<double>(runs[i].active)});
+    table = write_compare_report(report, "Routers under equal conditions", folders);
   }
-  const std::string report = folder + "/report.html";
-  std::fputs(write_compare_report(report, "Routers under equal conditions", folders).c_str(), stdout);
+  std::fputs(table.c_str(), stdout);
   std::printf("report: %s\n", report.c_str());
 }
 

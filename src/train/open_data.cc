@@ -52,8 +52,13 @@ OpenedData open_data(const TrainConfig& wanted) {
   out.source = std::make_unique<ShardSource>(c.data.loader, c.data.train, c.model.vocab, tokenizer.eos_id(),
                                              c.train.micro_batch);
   const ModelConfig form = family_form(c.model);  // some families have a router of their own
-  if (form.router == "random_routed" && form.routing.n_domains == 0)
-    c.model.routing.n_domains = static_cast<int64_t>(out.source->loader().domain_names().size());
+  if (form.router == "random_routed") {
+    const auto found = static_cast<int64_t>(out.source->loader().domain_names().size());
+    int64_t& groups = c.model.routing.n_domains;
+    if (groups == 0) groups = found;
+    check(groups == 1 || groups >= found, "train", "n_domains = ", groups, ", but the data have ", found,
+          " domains: set it to ", found, " or more, to 0 (as the data have), or to 1 (one group for all)");
+  }
   if (!c.data.held_out.empty())
     out.held_out = read_held_out(c.data.held_out, tokenizer, c.model.vocab, c.evaluation.tokens,
                                  c.data.loader.sequence_length);

@@ -97,6 +97,9 @@ void Trainer::open() {
   resumed_ = begin.resumed ? state_.step : 0;
   if (!begin.resumed) state_.cursor = parts_.source.cursor();  // a run may be stopped before its first step
   if (begin.resumed) saved_step_ = state_.step, result_.checkpoint = begin.checkpoint;
+  if (config_.model.sparse() && (find_router(config_.model.router).uses & kLooksAhead))
+    log_warn("train", "the router ", config_.model.router,
+             " looks at tokens that come later: losses of a decoder come out better than it can generate");
   parameters_ = model_->parameters(), routers_ = model_->routers(), losses_ = config_.balance_options();
   batches_.resize(static_cast<size_t>(config_.train.micro_batches));
   seconds_before_ = state_.seconds;

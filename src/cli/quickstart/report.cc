@@ -158,7 +158,7 @@ ReportData report_of(const Result& r) {
                {"threads", std::to_string(thread_count())},
                {"version", program_version()}};
   for (const auto& [stage, s] : r.seconds) d.machine.emplace_back("time, " + stage, human_seconds(s));
-  for (const auto& [purpose, command] : next_commands(r.options)) d.commands.push_back({purpose, command});
+  d.commands = next_commands(r.options);
   return d;
 }
 

@@ -1,6 +1,7 @@
 // The end of the quick start, on the terminal: what was learned, where everything is, what to try next.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "base/progress.h"
 #include "cli/quickstart/run.h"
@@ -47,22 +48,25 @@ void print_samples(const std::vector<Sample>& samples, bool colour) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> next_commands(const Options& o) {
+std::vector<ReportCommand> next_commands(const Options& o) {
   char minutes[32];
   std::snprintf(minutes, sizeof minutes, "%g", std::max(30.0, 4 * o.minutes));
   std::string again = std::string("./quickstart --minutes ") + minutes;
   for (const std::string& text : o.texts) again += " --text " + text;
   if (o.run != "runs/quickstart") again += " --run " + o.run;
   std::string compare = "build/lyceum train recipes/compare-routers.toml";
-  if (o.run != "runs/quickstart")
+  std::string page = "../compare-routers/report.html";
+  if (o.run != "runs/quickstart") {
+    page = "../" + std::filesystem::path(o.run).filename().string() + "-routers/report.html";
     compare += " --data.train=[" + o.run + "/data/tokens/train] --data.held_out=[" + o.run +
                "/data/tokens/heldout] --data.tokenizer=" + o.run + "/data/tokenizer --train.folder=" + o.run +
                "-routers";
-  return {
-      {"Let it write from your words", "build/lyceum chat " + o.run},
-      {"See what its routers do with your text", "build/lyceum analyze " + o.run + " --data README.md src"},
-      {"Train on for longer", again},
-      {"Compare routers on the same text, in one report", compare}};
+  }
+  return {{"Let it write from your words", "build/lyceum chat " + o.run, ""},
+          {"See what its routers do with your text",
+           "build/lyceum analyze " + o.run + " --data README.md src", ""},
+          {"Train on for longer", again, ""},
+          {"Compare routers on the same text, in one report", compare, page}};
 }
 
 void print_results(const Result& r) {
@@ -98,7 +102,7 @@ void print_results(const Result& r) {
   std::printf("  numbers    %s/summary.json\n\nTry next\n", run);
   const auto next = next_commands(r.options);  // all of them stand in the report
   for (size_t i = 0; i < 3; ++i)
-    std::printf("  %s\n      %s\n", next[i].first.c_str(), next[i].second.c_str());
+    std::printf("  %s\n      %s\n", next[i].purpose.c_str(), next[i].command.c_str());
 }
 
 }  // namespace lyceum::quickstart

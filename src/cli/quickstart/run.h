@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "analysis/report.h"
 #include "data/prepare.h"
 #include "train/trainer.h"
 
@@ -84,7 +85,7 @@ void write_summary(const Result& result);              // summary.json
 Seconds read_summary_seconds(const std::string& run);  // of the summary that is there, if any
 
 // What to try next: purpose and command.
-std::vector<std::pair<std::string, std::string>> next_commands(const Options& options);
+std::vector<ReportCommand> next_commands(const Options& options);
 
 // The last words on stdout: samples, scores by domain, files, the next three commands.
 void print_results(const Result& result);
