@@ -92,7 +92,7 @@ struct ReportCosts {
 
 struct ReportCommand {
   std::string purpose, command;
-  std::string page;  // that it writes, as seen from this one; empty: none
+  std::string page = {};  // that it writes, as seen from this one; empty: none
 };
 
 struct ReportData {
