@@ -5,6 +5,8 @@
 // x, y: activations [rows, width], f32 or bf16. Parameters: f32 or bf16; their gradients are f32.
 #pragma once
 
+#include <memory>
+
 #include "base/random.h"
 #include "kernels/attention.h"
 #include "tensor/parameter.h"
