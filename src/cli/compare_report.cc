@@ -95,9 +95,8 @@ std::string write_compare_report(const std::string& path, const std::string& tit
   for (const ComparedFolder& run : runs)
     curves.push_back({&run, read_metrics(run.folder + "/metrics.jsonl").rows});
 
-  const std::vector<std::string> head = {"run",     "router",         "held out", "against the first",
-                                         "loss",    "busiest / mean", "dead",     "entropy / ln E",
-                                         "dropped", "tokens/s"};
+  const std::vector<std::string> head = {"run",  "held out", "to first", "loss",     "busiest",
+                                         "dead", "entropy",  "dropped",  "tokens/s", "router"};
   std::vector<std::vector<std::string>> rows;
   const char* kLine = "%-18s %9s %9s %14s %6s %14s %8s %9s\n";
   std::string text;
@@ -112,14 +111,14 @@ std::string write_compare_report(const std::string& path, const std::string& tit
     const double held = c.last("held_out.all"), speed = c.late("tokens_per_second");
     char more[16];
     std::snprintf(more, sizeof more, "%+.3f", held - first);
-    rows.push_back({c.run->name, c.run->router, fixed(held, 3),
-                    &c == &curves[0] || !std::isfinite(held - first) ? "" : more, fixed(c.late("loss"), 3),
-                    fixed(c.late("worst_load"), 2), fixed(c.late("dead_experts"), 0),
-                    entropy > 0 ? fixed(entropy, 3) : "-", fixed(100 * c.dropped(), 1) + " %",
-                    std::isfinite(speed) ? human_count(speed) : "-"});
+    rows.push_back({c.run->name, fixed(held, 3), &c == &curves[0] || !std::isfinite(held - first) ? "" : more,
+                    fixed(c.late("loss"), 3), fixed(c.late("worst_load"), 2),
+                    fixed(c.late("dead_experts"), 0), entropy > 0 ? fixed(entropy, 3) : "-",
+                    fixed(100 * c.dropped(), 1) + " %", std::isfinite(speed) ? human_count(speed) : "-",
+                    c.run->router});
     const auto& r = rows.back();
-    std::snprintf(line, sizeof line, kLine, c.run->name.c_str(), r[2].c_str(), r[4].c_str(), r[5].c_str(),
-                  r[6].c_str(), r[7].c_str(), r[8].c_str(), r[9].c_str());
+    std::snprintf(line, sizeof line, kLine, c.run->name.c_str(), r[1].c_str(), r[3].c_str(), r[4].c_str(),
+                  r[5].c_str(), r[6].c_str(), r[7].c_str(), r[8].c_str());
     text += line;
   }
 
@@ -129,11 +128,14 @@ std::string write_compare_report(const std::string& path, const std::string& tit
                    (runs.empty() ? "" : human_count(runs[0].active)) +
                    ") are the same for all. Held out: bits per byte of text that none of them saw, at the "
                    "end. All else: means over the last tenth of each run.");
-  page.table(head, rows, {false, false, true, true, true, true, true, true, true, true});
+  page.table(head, rows, {false, true, true, true, true, true, true, true, true, false});
   page.raw(
-      "<p class=\"lead\">Busiest / mean: tokens of the busiest expert of the worst layer; 1 is even. Dead: "
-      "experts without a token in a step, all layers together. Entropy: of the router's mean distribution; 1 "
-      "is even, - where nothing is learned. Dropped: choices that found no place.</p>");
+      "<p class=\"lead\">To first: held-out bits per byte against the first run. Busiest: tokens of the "
+      "busiest "
+      "expert of the worst layer, over the mean; 1 is even. Dead: experts without a token in a step, all "
+      "layers "
+      "together. Entropy: of the router's mean distribution, 1 is even, - where nothing is learned. Dropped: "
+      "choices that found no place, or that GShard's chance left out.</p>");
   page.section("curves", "Learning");
   add_figures(page, curves, {"Held-out text", "Lower is better.", "held_out.all", "bits per byte", false});
   add_figures(page, curves,
