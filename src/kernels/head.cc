@@ -65,8 +65,8 @@ class Head {
   void exponentials(int64_t first, int64_t n, const float* shift, bool store) const {
     PackedRows to = e_;
     if (!store) to.data = nullptr;
-    exponential_product(table_, n, rows(x_, first), w_, scale_, shift, targets_ ? targets_ + first : nullptr,
-                        to, row_sums_, target_value_);
+    exponential_product(table_, n, rows_from(x_, first), w_, scale_, shift,
+                        targets_ ? targets_ + first : nullptr, to, row_sums_, target_value_);
   }
 
   // From E without a shift; false where a row is out of its range.
@@ -94,7 +94,7 @@ class Head {
     for (int64_t begin = first; begin < first + n; begin += room) {
       const int64_t count = std::min(room, first + n - begin);
       const int32_t bounds[2] = {0, static_cast<int32_t>(count)};
-      product({1, bounds}, rows(x_, begin), nullptr, w_, {logits, DType::kF32, vocab_});
+      product({1, bounds}, rows_from(x_, begin), nullptr, w_, {logits, DType::kF32, vocab_});
       parallel_ranges(count, 4, [&](int64_t from, int64_t to, int) {
         for (int64_t r = from; r < to; ++r) {
           const float* z = logits + r * vocab_;
@@ -135,11 +135,6 @@ class Head {
   }
 
  private:
-  static ConstRows rows(ConstRows x, int64_t first) {
-    x.data = static_cast<const char*>(x.data) + first * x.stride * static_cast<int64_t>(dtype_size(x.type));
-    return x;
-  }
-
   float target_log_prob(int64_t first, int64_t r, double total) const {
     return targets_[first + r] < 0
                ? 0

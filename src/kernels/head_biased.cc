@@ -12,11 +12,6 @@ namespace {
 
 constexpr int64_t kBlockBytes = 16 << 20;
 
-ConstRows rows_from(ConstRows x, int64_t first) {
-  x.data = static_cast<const char*>(x.data) + first * x.stride * static_cast<int64_t>(dtype_size(x.type));
-  return x;
-}
-
 // f(first, n, logits): blocks of x W^T + b, [n, vocab] f32 with room for as many bf16 behind.
 template <class F>
 void by_blocks(int64_t tokens, ConstRows x, const Weights& w, F&& f) {
@@ -79,11 +74,7 @@ void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, flo
       convert(n * vocab, logits, DType::kF32, rounded, DType::kBF16);
       slopes = {rounded, DType::kBF16, vocab};
     }
-    Rows to = dx;
-    if (to.data) {
-      to.data = static_cast<char*>(dx.data) + first * dx.stride * static_cast<int64_t>(dtype_size(dx.type));
-      product_dgrad({1, bounds}, slopes, nullptr, w, to);
-    }
+    if (dx.data) product_dgrad({1, bounds}, slopes, nullptr, w, rows_from(dx, first));
     if (dw)
       product_wgrad({1, bounds}, slopes, nullptr, rows_from(x, first), nullptr, w.layout, dw,
                     w.layout.size());

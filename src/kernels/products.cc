@@ -107,7 +107,7 @@ void forward(const ProductTable& table, const Groups& groups, ConstRows x, const
                       together ? part_panels * panel_bytes : panel_bytes, together ? 2 : taken};
       }
       s.columns = layout.n - 16 * first;
-      s.y = sums ? static_cast<char*>(y.data) : at(y, task.first, part * layout.n + 16 * first);
+      s.y = sums ? rows_from(y, task.first).data : at(y, task.first, part * layout.n + 16 * first);
       if (w.bias) s.bias = w.bias + (task.group * layout.parts + part) * layout.n + 16 * first;
       if (w.bias && together) s.bias_up = s.bias + layout.n;
       if (pre.data) s.pre = at(pre, task.first, 16 * first);
@@ -118,8 +118,6 @@ void forward(const ProductTable& table, const Groups& groups, ConstRows x, const
         s.first_column = 16 * p;
         if (s.shift) s.shift += task.first;
         if (s.target) s.target += task.first, s.target_value += task.first;
-        if (s.y)
-          s.y = static_cast<char*>(s.y) + task.first * y.stride * static_cast<int64_t>(dtype_size(y.type));
       }
       table.sweep(s, scratch);
     }

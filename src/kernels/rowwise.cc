@@ -24,18 +24,6 @@ int64_t rows_per_task(int64_t width) {
   return std::max<int64_t>(1, kElementsPerTask / std::max<int64_t>(1, width));
 }
 
-Rows from(const Rows& r, int64_t row) {
-  Rows out = r;
-  if (r.data)
-    out.data = static_cast<char*>(r.data) + row * r.stride * static_cast<int64_t>(dtype_size(r.type));
-  return out;
-}
-ConstRows from(const ConstRows& r, int64_t row) {
-  ConstRows out = r;
-  if (r.data)
-    out.data = static_cast<const char*>(r.data) + row * r.stride * static_cast<int64_t>(dtype_size(r.type));
-  return out;
-}
 template <class T>
 T* from(T* p, int64_t offset) {
   return p ? p + offset : nullptr;
@@ -78,8 +66,8 @@ void rms_norm(int64_t rows, int64_t width, Rows x, ConstRows add, const float* w
   check_type("rms_norm", x.type), check_type("rms_norm", y.type), check_type("rms_norm", add.type);
   const RowTable& table = row_table();
   parallel_ranges(rows, rows_per_task(width), [&](int64_t begin, int64_t end, int) {
-    table.rms_norm(end - begin, width, from(x, begin), from(add, begin), w, eps, from(y, begin),
-                   from(inv, begin));
+    table.rms_norm(end - begin, width, rows_from(x, begin), rows_from(add, begin), w, eps,
+                   rows_from(y, begin), from(inv, begin));
   });
 }
 
@@ -89,8 +77,8 @@ void rms_norm_gradient(int64_t rows, int64_t width, ConstRows x, const float* w,
   check_type("rms_norm_gradient", dx.type);
   const RowTable& table = row_table();
   with_partials(rows, width, dw, nullptr, [&](int64_t begin, int64_t end, float* a, float*) {
-    table.rms_norm_gradient(end - begin, width, from(x, begin), w, inv + begin, from(dy, begin),
-                            from(dx, begin), accumulate, a);
+    table.rms_norm_gradient(end - begin, width, rows_from(x, begin), w, inv + begin, rows_from(dy, begin),
+                            rows_from(dx, begin), accumulate, a);
   });
 }
 
@@ -99,8 +87,8 @@ void layer_norm(int64_t rows, int64_t width, ConstRows x, const float* w, const 
   check_type("layer_norm", x.type), check_type("layer_norm", y.type);
   const RowTable& table = row_table();
   parallel_ranges(rows, rows_per_task(width), [&](int64_t begin, int64_t end, int) {
-    table.layer_norm(end - begin, width, from(x, begin), w, b, eps, from(y, begin), from(mean, begin),
-                     from(inv, begin));
+    table.layer_norm(end - begin, width, rows_from(x, begin), w, b, eps, rows_from(y, begin),
+                     from(mean, begin), from(inv, begin));
   });
 }
 
@@ -110,8 +98,8 @@ void layer_norm_gradient(int64_t rows, int64_t width, ConstRows x, const float* 
   check_type("layer_norm_gradient", dx.type);
   const RowTable& table = row_table();
   with_partials(rows, width, dw, db, [&](int64_t begin, int64_t end, float* a, float* b) {
-    table.layer_norm_gradient(end - begin, width, from(x, begin), w, mean + begin, inv + begin,
-                              from(dy, begin), from(dx, begin), accumulate, a, b);
+    table.layer_norm_gradient(end - begin, width, rows_from(x, begin), w, mean + begin, inv + begin,
+                              rows_from(dy, begin), rows_from(dx, begin), accumulate, a, b);
   });
 }
 
@@ -124,7 +112,7 @@ void rope(int64_t rows, int64_t n_heads, int64_t d_head, int64_t rotary, bool in
   const RowTable& table = row_table();
   parallel_ranges(rows, rows_per_task(n_heads * d_head), [&](int64_t begin, int64_t end, int) {
     table.rope(end - begin, n_heads, d_head, rotary, interleaved, positions + begin, inverse_frequency, scale,
-               sign, from(x, begin));
+               sign, rows_from(x, begin));
   });
 }
 
@@ -180,11 +168,22 @@ void embedding(int64_t tokens, int64_t width, const int32_t* ids, ConstRows tabl
   const RowTable& rows = row_table();
   parallel_ranges(tokens, rows_per_task(width), [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
-      const ConstRows source = from(table, ids[t]);
-      const Rows to = from(y, t);
+      const ConstRows source = rows_from(table, ids[t]);
+      const Rows to = rows_from(y, t);
       if (table.type == y.type)
         std::memcpy(to.data, source.data, static_cast<size_t>(width) * dtype_size(y.type));
       else rows.convert(width, source.data, source.type, to.data, to.type);
+    }
+  });
+}
+
+void copy_columns(int64_t rows, int64_t columns, ConstRows x, Rows y) {
+  ensure(!x.data || x.type == y.type, "copy_columns", "rows of two types");
+  const size_t bytes = static_cast<size_t>(columns) * dtype_size(y.type);
+  parallel_ranges(rows, rows_per_task(columns), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      if (x.data) std::memcpy(rows_from(y, r).data, rows_from(x, r).data, bytes);
+      else std::memset(rows_from(y, r).data, 0, bytes);
     }
   });
 }
@@ -214,7 +213,7 @@ void embedding_gradient(int64_t tokens, int64_t width, int64_t vocab, const int3
     for (int64_t i = begin; i < end; ++i) {
       float* sum = dtable + static_cast<int64_t>(ids[heads[i]]) * width;
       for (int32_t t = heads[i]; t >= 0; t = chain[t])
-        rows.accumulate(width, from(dy, t).data, dy.type, sum, DType::kF32);
+        rows.accumulate(width, rows_from(dy, t).data, dy.type, sum, DType::kF32);
     }
   });
 }

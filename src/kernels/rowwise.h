@@ -46,6 +46,9 @@ void embedding(int64_t tokens, int64_t width, const int32_t* ids, ConstRows tabl
 void embedding_gradient(int64_t tokens, int64_t width, int64_t vocab, const int32_t* ids, ConstRows dy,
                         float* dtable);
 
+// The first `columns` of each row, of one type; x.data = nullptr: zeros.
+void copy_columns(int64_t rows, int64_t columns, ConstRows x, Rows y);
+
 // Elementwise over n contiguous elements.
 void convert(int64_t n, const void* from, DType from_type, void* to, DType to_type);
 void add(int64_t n, const void* a, const void* b, void* y, DType type);          // y = a + b

@@ -72,6 +72,25 @@ struct ConstRows {
   ConstRows(const void* d, DType t, int64_t s) : data(d), type(t), stride(s) {}
   ConstRows(const Rows& r) : data(r.data), type(r.type), stride(r.stride) {}
 };
+// The same rows, seen from row or column `first` on; none stay none.
+inline Rows rows_from(Rows x, int64_t first) {
+  if (x.data)
+    x.data = static_cast<char*>(x.data) + first * x.stride * static_cast<int64_t>(dtype_size(x.type));
+  return x;
+}
+inline ConstRows rows_from(ConstRows x, int64_t first) {
+  if (x.data)
+    x.data = static_cast<const char*>(x.data) + first * x.stride * static_cast<int64_t>(dtype_size(x.type));
+  return x;
+}
+inline Rows columns_from(Rows x, int64_t first) {
+  x.data = static_cast<char*>(x.data) + first * static_cast<int64_t>(dtype_size(x.type));
+  return x;
+}
+inline ConstRows columns_from(ConstRows x, int64_t first) {
+  x.data = static_cast<const char*>(x.data) + first * static_cast<int64_t>(dtype_size(x.type));
+  return x;
+}
 
 enum class Activation : uint8_t {
   kSilu,

@@ -1,34 +1,24 @@
 #include "nn/latent_attention.h"
 
 #include <cmath>
-#include <cstring>
+
+#include "kernels/rowwise.h"
 
 namespace lyceum {
 namespace {
 
 constexpr NormOptions kInnerNorm = {NormOptions::Kind::kRms, 1e-6};
 
-// Columns of the first rows of what a sequence keeps.
-Tensor part_of(const Tensor& x, int64_t rows, int64_t column, int64_t columns) {
+Tensor columns_of(const Tensor& x, int64_t rows, int64_t first, int64_t columns) {
   Tensor out({rows, columns}, x.type());
-  const size_t size = dtype_size(x.type()), bytes = static_cast<size_t>(columns) * size;
-  for (int64_t r = 0; r < rows; ++r)
-    std::memcpy(static_cast<char*>(out.data()) + static_cast<size_t>(r) * bytes,
-                static_cast<const char*>(x.data()) + static_cast<size_t>(r * x.width() + column) * size,
-                bytes);
+  kernels::copy_columns(rows, columns, columns_from(x.as_rows(), first), out.as_rows());
   return out;
 }
 
 Tensor side_by_side(const Tensor& a, const Tensor& b) {
   Tensor out({a.rows(), a.width() + b.width()}, a.type());
-  const size_t size = dtype_size(a.type()), left = static_cast<size_t>(a.width()) * size,
-               right = static_cast<size_t>(b.width()) * size;
-  for (int64_t r = 0; r < a.rows(); ++r) {
-    const size_t row = static_cast<size_t>(r);
-    char* to = static_cast<char*>(out.data()) + row * (left + right);
-    std::memcpy(to, static_cast<const char*>(a.data()) + row * left, left);
-    std::memcpy(to + left, static_cast<const char*>(b.data()) + row * right, right);
-  }
+  kernels::copy_columns(a.rows(), a.width(), a.as_rows(), out.as_rows());
+  kernels::copy_columns(a.rows(), b.width(), b.as_rows(), columns_from(out.as_rows(), a.width()));
   return out;
 }
 
@@ -89,7 +79,7 @@ Tensor LatentAttention::forward(Context& c, const Tensor& x, const Tensor& queri
     return ops::linear(tape, decode_latent(widths_, shape, q, kept, *k_b_, *v_b_), *o_, o_bias_);
   if (c.state) {
     const int64_t seen = c.state->length + x.rows();
-    rotated = part_of(kept, seen, 0, o.d_rope), latent = part_of(kept, seen, o.d_rope, o.kv_rank);
+    rotated = columns_of(kept, seen, 0, o.d_rope), latent = columns_of(kept, seen, o.d_rope, o.kv_rank);
   }
   return ops::linear(tape, expanded(c, q, latent, rotated, shape), *o_, o_bias_);
 }

@@ -1,6 +1,7 @@
 #include "nn/latent_decode.h"
 
-#include <cstring>
+#include "kernels/products.h"
+#include "kernels/rowwise.h"
 
 namespace lyceum {
 namespace {
@@ -9,20 +10,6 @@ namespace {
 kernels::Weights by_head(const Parameter& p, int64_t rows, int64_t columns) {
   const WeightLayout head{1, rows, columns, p.type()};
   return {p.value.data(), head, head.size(), nullptr};
-}
-
-// `columns` numbers of each row, from column `from` of `source` to column `to` of `out`.
-void copy_columns(int64_t rows, int64_t columns, ConstRows source, int64_t from, Rows out, int64_t to) {
-  const size_t size = dtype_size(out.type);
-  for (int64_t r = 0; r < rows; ++r)
-    std::memcpy(static_cast<char*>(out.data) + static_cast<size_t>(r * out.stride + to) * size,
-                static_cast<const char*>(source.data) + static_cast<size_t>(r * source.stride + from) * size,
-                static_cast<size_t>(columns) * size);
-}
-
-ConstRows columns_from(const Tensor& t, int64_t stride, int64_t column) {
-  return {static_cast<const char*>(t.data()) + static_cast<size_t>(column) * dtype_size(t.type()), t.type(),
-          stride};
 }
 
 }  // namespace
@@ -43,27 +30,28 @@ Tensor decode_latent(const LatentRows& w, const kernels::AttentionShape& plain, 
   const kernels::Groups groups{heads, first.data()};
 
   const Tensor turned({slots, w.kv_rank}, q.type());
-  kernels::product_dgrad(groups, columns_from(q, asked, w.d_rope), row.data(),
+  const ConstRows by_slot(q.data(), q.type(), asked);
+  kernels::product_dgrad(groups, columns_from(by_slot, w.d_rope), row.data(),
                          by_head(k_b, w.d_nope, w.kv_rank), turned.as_rows());
   const Tensor queries({tokens, heads * width}, q.type());
-  copy_columns(slots, w.d_rope, columns_from(q, asked, 0), 0, {queries.data(), q.type(), width}, 0);
-  for (int64_t s = 0; s < slots; ++s)
-    copy_columns(1, w.kv_rank, columns_from(turned, w.kv_rank, s * w.kv_rank), 0,
-                 {queries.data(), q.type(), width}, row[static_cast<size_t>(s)] * width + w.d_rope);
+  kernels::copy_columns(slots, w.d_rope, by_slot, {queries.data(), q.type(), width});
+  for (int64_t h = 0; h < heads; ++h)
+    kernels::copy_columns(tokens, w.kv_rank, rows_from(turned.as_rows(), h * tokens),
+                          columns_from(queries.as_rows(), h * width + w.d_rope));
 
   kernels::AttentionShape shape = plain;
   shape.n_kv_heads = 1, shape.d_head = width, shape.d_value = w.kv_rank;
   const Tensor sums({tokens, heads * w.kv_rank}, q.type());
-  kernels::attention(shape, queries.as_rows(), kept.as_rows(), columns_from(kept, width, w.d_rope),
+  kernels::attention(shape, queries.as_rows(), kept.as_rows(), columns_from(kept.as_rows(), w.d_rope),
                      sums.as_rows(), nullptr);
 
   const Tensor values({slots, w.d_value}, q.type());
   kernels::product(groups, {sums.data(), q.type(), w.kv_rank}, row.data(), by_head(v_b, w.d_value, w.kv_rank),
                    values.as_rows());
   Tensor out({tokens, heads * w.d_value}, q.type());
-  for (int64_t s = 0; s < slots; ++s)
-    copy_columns(1, w.d_value, columns_from(values, w.d_value, s * w.d_value), 0,
-                 {out.data(), q.type(), w.d_value}, row[static_cast<size_t>(s)] * w.d_value);
+  for (int64_t h = 0; h < heads; ++h)
+    kernels::copy_columns(tokens, w.d_value, rows_from(values.as_rows(), h * tokens),
+                          columns_from(out.as_rows(), h * w.d_value));
   return out;
 }
 

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <span>
 
-#include "base/threads.h"
 #include "kernels/products.h"
 #include "kernels/rowwise.h"
 #include "moe/routers/token_choice.h"
@@ -44,26 +43,6 @@ struct Stack {
   }
 };
 
-constexpr int64_t kGrain = 512;  // rows of a task that copies
-
-// Columns of one matrix out of rows of all, or into them; none: zeros.
-void copy_out(const Tensor& all, int64_t begin, const Tensor& one) {
-  parallel_ranges(one.rows(), kGrain, [&](int64_t from, int64_t to, int) {
-    for (int64_t t = from; t < to; ++t)
-      std::memcpy(one.f32() + t * one.width(), all.f32() + t * all.width() + begin,
-                  static_cast<size_t>(one.width()) * sizeof(float));
-  });
-}
-void copy_in(const Tensor& one, int64_t width, const Tensor& all, int64_t begin, int64_t end) {
-  parallel_ranges(all.rows(), kGrain, [&](int64_t from, int64_t to, int) {
-    for (int64_t t = from; t < to; ++t) {
-      float* row = all.f32() + t * all.width();
-      std::memset(row + begin, 0, static_cast<size_t>(end - begin) * sizeof(float));
-      if (one) std::memcpy(row + begin, one.f32() + t * width, static_cast<size_t>(width) * sizeof(float));
-    }
-  });
-}
-
 }  // namespace
 
 StackedProducts::StackedProducts(const RouterOptions& o, const std::vector<Matrix>& matrices,
@@ -99,7 +78,7 @@ std::array<Tensor, StackedProducts::kMost> StackedProducts::forward(Context& c, 
   int64_t begin = 0;
   for (size_t i = 0; i < stack.n; ++i) {
     out[i] = Tensor({tokens, stack.all[i]->layout.n}, DType::kF32);
-    copy_out(all, begin, out[i]);
+    kernels::copy_columns(tokens, out[i].width(), columns_from(all.as_rows(), begin), out[i].as_rows());
     begin += stack.all[i]->layout.n_padded();
   }
   if (c.tape.recording())
@@ -114,7 +93,10 @@ std::array<Tensor, StackedProducts::kMost> StackedProducts::forward(Context& c, 
             const int64_t end = at + stack.all[i]->layout.n_padded();
             const Tensor d = tape.take(out[i]);
             any = any || d;
-            copy_in(d, out[i].width(), dy, at, end);
+            const Rows to = columns_from(dy.as_rows(), at);
+            if (d) kernels::copy_columns(tokens, out[i].width(), d.as_rows(), to);
+            const int64_t written = d ? out[i].width() : 0;
+            kernels::copy_columns(tokens, end - at - written, {}, columns_from(to, written));
             at = end;
           }
           if (!any) return;
