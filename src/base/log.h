@@ -19,6 +19,17 @@ namespace detail {
 void write_log(LogLevel level, const char* component, const std::string& message);
 }
 
+// Nothing is logged while it lives: for what is made, measured and thrown away. Of one thread at a time.
+class QuietLog {
+ public:
+  QuietLog() : before_(log_level()) { set_log_level(LogLevel::kOff); }
+  ~QuietLog() { set_log_level(before_); }
+  QuietLog(const QuietLog&) = delete;
+
+ private:
+  LogLevel before_;
+};
+
 template <class... Parts>
 void log(LogLevel level, const char* component, const Parts&... parts) {
   if (level >= log_level()) detail::write_log(level, component, detail::join(parts...));

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "base/log.h"
 #include "base/progress.h"
 #include "models/families.h"
 #include "train/resume.h"
@@ -29,11 +30,11 @@ MemorySource made_up_text(const TrainConfig& c) {
 }  // namespace
 
 Forecast forecast(const TrainConfig& config) {
+  const QuietLog quiet;  // what this model has to say is not about the run
   TrainConfig c = config;
   c.train.from.clear();  // only the shape counts
-  ModelConfig form = c.model;
-  find_family(form.family).fix(form);
-  if (form.router == "random_routed" && form.routing.n_domains == 0) c.model.routing.n_domains = 1;
+  if (family_form(c.model).router == "random_routed" && c.model.routing.n_domains == 0)
+    c.model.routing.n_domains = 1;  // as the data have, which are not open yet
   MemorySource text = made_up_text(c);
   auto corrupted = corrupted_source(c.model, text, 1);
   BatchSource& source = corrupted ? static_cast<BatchSource&>(*corrupted) : text;

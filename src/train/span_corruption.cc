@@ -73,10 +73,10 @@ SpanCorruption span_corruption_of(const ModelConfig& model) {
   return form;
 }
 
-std::optional<CorruptedSource> corrupted_source(ModelConfig model, BatchSource& texts, int64_t seed) {
-  find_family(model.family).fix(model);
-  if (!model.encoder_decoder()) return std::nullopt;
-  return CorruptedSource(texts, span_corruption_of(model), static_cast<uint64_t>(seed));
+std::optional<CorruptedSource> corrupted_source(const ModelConfig& model, BatchSource& texts, int64_t seed) {
+  const ModelConfig form = family_form(model);
+  if (!form.encoder_decoder()) return std::nullopt;
+  return CorruptedSource(texts, span_corruption_of(form), static_cast<uint64_t>(seed));
 }
 
 void CorruptedSource::next(Batch& batch) {

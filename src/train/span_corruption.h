@@ -43,6 +43,6 @@ class CorruptedSource : public BatchSource {
 
 // What a model learns from when it is given these texts: corrupted, if it has an encoder; nothing: as they
 // are.
-std::optional<CorruptedSource> corrupted_source(ModelConfig model, BatchSource& texts, int64_t seed);
+std::optional<CorruptedSource> corrupted_source(const ModelConfig& model, BatchSource& texts, int64_t seed);
 
 }  // namespace lyceum
