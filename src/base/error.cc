@@ -62,6 +62,12 @@ std::string Quoted::str() const {
 
 std::ostream& operator<<(std::ostream& out, const Quoted& text) { return out << text.str(); }
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
 namespace detail {
 void throw_error(ErrorKind kind, const char* where, std::string message) {
   throw Error(kind, std::string(where) + ": " + message);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lyceum {
 
@@ -54,6 +55,9 @@ std::string join(const Parts&... parts) {
 }
 [[noreturn]] void throw_error(ErrorKind kind, const char* where, std::string message);
 }  // namespace detail
+
+// Names as an error lists them: "a, b, c".
+std::string listed(const std::vector<std::string>& names);
 
 // Throws Error{kind} with the text "where: parts...".
 template <class... Parts>

@@ -28,10 +28,9 @@ std::vector<double> parse_weights(const std::vector<std::string>& texts,
     const std::string name = text.substr(0, equals);
     const auto it = std::find(names.begin(), names.end(), name);
     if (it == names.end()) {
-      std::string all, near = nearest_name(name, names);
-      for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
+      const std::string near = nearest_name(name, names);
       fail(ErrorKind::kInvalidArgument, "weights", "no domain \"", name, "\" in the data",
-           near.empty() ? "" : "; did you mean \"" + near + "\"?", " (there are ", all, ")");
+           near.empty() ? "" : "; did you mean \"" + near + "\"?", " (there are ", listed(names), ")");
     }
     char* end = nullptr;
     const double weight = std::strtod(text.c_str() + equals + 1, &end);

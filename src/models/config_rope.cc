@@ -1,5 +1,4 @@
 // The rotary embedding in config.json: rope_theta and rope_scaling (transformers 4), rope_parameters (5).
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "models/families.h"
@@ -11,12 +10,7 @@ namespace {
 void read_scaling(const ConfigReader& inner, RopeOptions& o, int64_t max_positions) {
   o.scaling = inner.word("rope_type", inner.word("type", "default"));
   if (o.scaling == "su") o.scaling = "longrope";  // its name in the first Phi-3 files
-  const std::vector<std::string>& known = rope_scalings();
-  if (std::find(known.begin(), known.end(), o.scaling) == known.end()) {
-    std::string list;
-    for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
-    fail(ErrorKind::kUnsupported, inner.where().c_str(), "rope type ", quote(o.scaling), "; known: ", list);
-  }
+  check_rope_scaling(inner.where().c_str(), o.scaling);
   o.theta = inner.number("rope_theta", o.theta);
   o.fraction = inner.number("partial_rotary_factor", o.fraction);
   if (o.scaling == "dynamic") o.original_positions = max_positions;  // as transformers: no other is asked for

@@ -18,9 +18,7 @@ const std::vector<Family>& family_table() {
 const Family& find_family(const std::string& name) {
   for (const Family& family : family_table())
     if (name == family.name) return family;
-  std::string known;
-  for (const std::string& n : family_names()) known += (known.empty() ? "" : ", ") + n;
-  fail(ErrorKind::kUnsupported, "model", "unknown family \"", name, "\"; known: ", known);
+  fail(ErrorKind::kUnsupported, "model", "unknown family \"", name, "\"; known: ", listed(family_names()));
 }
 
 std::vector<std::string> family_names() {

@@ -13,9 +13,7 @@ template <class Enum>
 Enum choice(const char* key, const std::string& word, const std::vector<std::string>& words) {
   for (size_t i = 0; i < words.size(); ++i)
     if (words[i] == word) return static_cast<Enum>(i);
-  std::string known;
-  for (const std::string& w : words) known += (known.empty() ? "" : ", ") + w;
-  fail(ErrorKind::kInvalidArgument, "router", key, " is \"", word, "\"; known: ", known);
+  fail(ErrorKind::kInvalidArgument, "router", key, " is \"", word, "\"; known: ", listed(words));
 }
 
 }  // namespace

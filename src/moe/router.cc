@@ -83,9 +83,8 @@ void RouterOptions::fields(Fields& f) {
 const RouterKind& find_router(const std::string& name) {
   for (const RouterKind& kind : router_table())
     if (name == kind.name) return kind;
-  std::string known;
-  for (const std::string& n : router_names()) known += (known.empty() ? "" : ", ") + n;
-  fail(ErrorKind::kInvalidArgument, "router", "unknown router \"", name, "\"; known: ", known);
+  fail(ErrorKind::kInvalidArgument, "router", "unknown router \"", name,
+       "\"; known: ", listed(router_names()));
 }
 
 std::vector<std::string> router_names() {

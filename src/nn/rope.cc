@@ -42,12 +42,7 @@ double dynamic_base(const RopeOptions& o, int64_t length, int64_t rotary) {
 void check_options(const RopeOptions& o, int64_t rotary) {
   check(rotary > 0 && rotary % 2 == 0, "rope", "the rotated part of a head must be even, found ", rotary);
   check(o.theta > 0, "rope", "theta must be positive, found ", o.theta);
-  const std::vector<std::string>& known = rope_scalings();
-  if (std::find(known.begin(), known.end(), o.scaling) == known.end()) {
-    std::string list;
-    for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
-    fail(ErrorKind::kUnsupported, "rope", "rope type ", quote(o.scaling), "; known: ", list);
-  }
+  check_rope_scaling("rope", o.scaling);
   check(o.scaling == "default" || o.factor > 0, "rope", "the factor of ", o.scaling,
         " must be positive, found ", o.factor);
   check(o.scaling != "dynamic" || rotary > 2, "rope", "dynamic scaling wants more than 2 rotated dims");
@@ -76,9 +71,10 @@ float amplitude(const RopeOptions& o, bool beyond) {
 
 }  // namespace
 
-const std::vector<std::string>& rope_scalings() {
-  static const std::vector<std::string> list = {"default", "linear", "dynamic", "llama3", "yarn", "longrope"};
-  return list;
+void check_rope_scaling(const char* where, const std::string& scaling) {
+  const std::vector<std::string> known = {"default", "linear", "dynamic", "llama3", "yarn", "longrope"};
+  if (std::find(known.begin(), known.end(), scaling) == known.end())
+    fail(ErrorKind::kUnsupported, where, "rope type ", quote(scaling), "; known: ", listed(known));
 }
 
 int64_t rotary_width(const RopeOptions& o, int64_t d_head) {

@@ -30,7 +30,8 @@ struct RopeOptions {
   bool bf16_frequencies = false, coarse = false;
 };
 
-const std::vector<std::string>& rope_scalings();
+// Throws kUnsupported for another than the scalings above.
+void check_rope_scaling(const char* where, const std::string& scaling);
 
 // Rotated dims of a head of width d_head.
 int64_t rotary_width(const RopeOptions& options, int64_t d_head);
