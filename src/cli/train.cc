@@ -24,6 +24,8 @@ void print_result(const TrainResult& r) {
     std::printf(", %s, %s tokens/s, %.3f TFLOP/s", human_seconds(r.seconds_now).c_str(),
                 human_count(r.tokens_per_second).c_str(), r.tflops);
   if (r.share_of_peak > 0) std::printf(" (%.0f %% of peak)", 100 * r.share_of_peak);
+  if (r.step_seconds > 0) std::printf(", %.3g s a step", r.step_seconds);
+  if (r.forecast.step_seconds > 0) std::printf(" (%.3g s were forecast)", r.forecast.step_seconds);
   if (r.state.skipped > 0) std::printf(", %lld skipped", static_cast<long long>(r.state.skipped));
   std::printf("\n");
   for (const auto& [domain, value] : r.held_out)
@@ -36,8 +38,7 @@ void print_result(const TrainResult& r) {
 void compare(const std::string& recipe, const std::vector<Setting>& overrides, const std::string& folder,
              const std::string& again) {
   const std::vector<ComparedRun> runs = compared_runs(recipe, overrides);
-  for (const ComparedRun& run : runs)
-    if (run.config.model.router == "random_routed") open_data(run.config);  // before hours of the others
+  for (const ComparedRun& run : runs) open_data(run.config);  // what fails must not fail after hours
   const std::string report = folder + "/report.html";
   std::vector<ComparedFolder> folders;
   std::string table;

@@ -182,6 +182,8 @@ StepMetrics Trainer::step() {
   row.memory_bytes = resident_bytes();
   row.skipped = skipped, row.skip_reason = update.skip_reason;
   row.layers = layer_metrics(gradient_);
+  if (state_.step == 1 && parts_.forecast.step_seconds > 0)
+    row.extra.emplace_back("step_forecast", parts_.forecast.step_seconds);
   row.extra.emplace_back("balance", gradient_.balance);
   row.extra.emplace_back("z", gradient_.z);
   if (losses_.importance_coefficient > 0) row.extra.emplace_back("importance", gradient_.importance);
@@ -266,10 +268,12 @@ TrainResult Trainer::run() {
   result_.status = finished() ? TrainResult::Status::kFinished : TrainResult::Status::kStopped;
   recorder.finish(finished() ? "finished" : "stopped");
   result_.state = state_;
+  result_.forecast = parts_.forecast;
   result_.folder = config_.train.folder;
   result_.seconds_now = now() - started_;
   if (step_seconds_ > 0) {
     result_.tokens_per_second = static_cast<double>(step_tokens_) / step_seconds_;
+    result_.step_seconds = step_seconds_ / static_cast<double>(result_.steps_now);
     result_.tflops = flops_ / step_seconds_ * 1e-12;
     result_.share_of_peak = parts_.peak_flops > 0 ? flops_ / step_seconds_ / parts_.peak_flops : 0;
   }

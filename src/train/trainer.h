@@ -70,6 +70,8 @@ struct TrainResult {
   double seconds_now = 0;        // of this call
   double tokens_per_second = 0;  // of this call, over the time in steps
   double tflops = 0, share_of_peak = 0;
+  double step_seconds = 0;         // of this call, a step's mean
+  Forecast forecast;               // as said before the run; step_seconds = 0: none was made
   std::string folder, checkpoint;  // of the run; the newest checkpoint
   NamedNumbers held_out;           // of the end; empty when stopped or without held-out text
 };

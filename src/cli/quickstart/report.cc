@@ -49,7 +49,9 @@ std::string summary_json(const Result& r) {
                    {"minutes", r.options.minutes},
                    {"tokens_per_second", t.tokens_per_second},
                    {"tflops", t.tflops},
-                   {"share_of_peak", t.share_of_peak}};
+                   {"share_of_peak", t.share_of_peak},
+                   {"step_seconds", t.step_seconds},
+                   {"step_forecast", t.step_forecast}};
   j["text"] = {{"bytes", r.data.bytes()}, {"tokens", r.data.tokens()}, {"domains", r.data.domains.size()}};
   j["cpu"] = cpu_info().name + ", " + isa_name(isa_level());
   for (const auto& [stage, s] : r.seconds) j["seconds"][stage] = s;
@@ -123,6 +125,9 @@ std::vector<Headline> headlines_of(const Result& r) {
        number(t.tflops, 3, " TFLOP/s") +
            (t.share_of_peak > 0 ? ", " + number(100 * t.share_of_peak, 0, " % of this CPU's peak") : ""),
        ""});
+  out.push_back({"a step", number(t.step_seconds, 3, " s"),
+                 t.step_forecast > 0 ? "forecast before the run: " + number(t.step_forecast, 3, " s") : "",
+                 ""});
   return out;
 }
 

@@ -86,6 +86,8 @@ void print_results(const Result& r) {
               human_count(static_cast<double>(t.tokens)).c_str(), human_seconds(t.seconds).c_str(),
               human_count(t.tokens_per_second).c_str(), t.tflops);
   if (t.share_of_peak > 0) std::printf(", %.0f %% of this CPU's measured peak", 100 * t.share_of_peak);
+  std::printf("; %.3g s a step", t.step_seconds);
+  if (t.step_forecast > 0) std::printf(" (%.3g s were forecast)", t.step_forecast);
   std::printf("\n%.3f bits per byte over all held-out text, xz -9 %.3f", r.scores.all.bits_per_byte,
               r.scores.all.xz_bits_per_byte);
   if (lost > 0)

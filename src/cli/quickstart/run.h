@@ -51,6 +51,8 @@ struct Training {
   std::string checkpoint;
   int64_t steps = 0, tokens = 0, parameters = 0, active_parameters = 0, vocab = 0;
   double seconds = 0, loss = 0, tokens_per_second = 0, tflops = 0, share_of_peak = 0;
+  double step_seconds = 0;   // the median
+  double step_forecast = 0;  // as said before the run; 0: not known
   bool reused = false;
 };
 

@@ -1,5 +1,6 @@
 // Stage 3 of the quick start: training by run/recipe.toml, and what it came to.
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -44,9 +45,14 @@ Training train_model(const TrainConfig& config) {
   out.seconds = r.state.seconds;
   out.parameters = counts.parameters, out.active_parameters = counts.active, out.vocab = counts.vocab;
   out.reused = r.steps_now == 0;
-  std::vector<double> speed, tflops, share;
-  for (const StepMetrics& row : read_metrics(config.train.folder + "/metrics.jsonl").rows)
+  std::vector<double> speed, tflops, share, seconds;
+  for (const StepMetrics& row : read_metrics(config.train.folder + "/metrics.jsonl").rows) {
     speed.push_back(row.tokens_per_second), tflops.push_back(row.tflops), share.push_back(row.share_of_peak);
+    seconds.push_back(row.seconds);
+    if (const double forecast = metric_value(row, "extra.step_forecast"); std::isfinite(forecast))
+      out.step_forecast = forecast;
+  }
+  out.step_seconds = median(seconds);
   out.tokens_per_second = median(speed), out.tflops = median(tflops), out.share_of_peak = median(share);
   return out;
 }
