@@ -71,7 +71,7 @@ std::vector<Verdict> decide(const std::vector<Fingerprint>& all, const DedupOpti
     index.candidates(f.signature, candidates);
     for (const int32_t c : candidates) {
       const Fingerprint& other = all[static_cast<size_t>(c)];
-      const auto [small, large] = std::minmax(f.shingles.size(), other.shingles.size());
+      const auto [small, large] = std::minmax({f.shingles.size(), other.shingles.size()});
       if (static_cast<double>(small) < options.threshold * static_cast<double>(large))
         continue;                                                                       // cannot be alike
       if (estimate(f.signature, other.signature) < options.threshold - 0.25) continue;  // five deviations

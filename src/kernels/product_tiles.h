@@ -178,7 +178,8 @@ LYCEUM_INLINE void multiply_step(const char* a, const char* b0, const char* b1, 
 template <class T, bool kTall, bool kWide, Finish kFinish>
 static void multiply_block(const Sweep& s, const char* a, int64_t steps, float* c, const Pending& pending,
                            Beside<T>& beside) {
-  const char *b0 = static_cast<const char*>(s.panel[0]), *b1 = static_cast<const char*>(s.panel[1]);
+  const char* b0 = static_cast<const char*>(s.panel[0]);
+  const char* b1 = kWide ? static_cast<const char*>(s.panel[1]) : b0;
   T::template zero<0>();
   if (kWide) T::template zero<1>();
   if (kTall) T::template zero<2>();
