@@ -3,10 +3,10 @@
 // router, activation, biases, an encoder) stays. What counts as work is the products and attention, op by op.
 //   usage: lyceum_bench_families [--ops] [FAMILY ...]         --ops: also where each one's time goes
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/threads.h"
 #include "kernels/isa.h"
 #include "kernels/peak.h"
@@ -15,15 +15,12 @@
 #include "train/optimizer.h"
 #include "train/span_corruption.h"
 #include "train/step.h"
+#include "train/synthetic.h"
 
 namespace lyceum {
 namespace {
 
 constexpr int64_t kVocab = 4096, kLength = 512, kSequences = 4;
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 double median(std::vector<double> v) {
   std::sort(v.begin(), v.end());
@@ -51,29 +48,6 @@ ModelConfig shape_of(const std::string& family) {
   return m;
 }
 
-class Ids : public BatchSource {  // with the frequencies of text (Zipf)
- public:
-  void next(Batch& b) override {
-    b = Batch();
-    const RandomKey key(n_++);
-    for (int64_t t = 0; t < kSequences * kLength; ++t) {
-      const double u = key.uniform(static_cast<uint64_t>(t));
-      b.ids.push_back(static_cast<int32_t>(std::pow(static_cast<double>(kVocab), u) - 1));
-      b.positions.push_back(static_cast<int32_t>(t % kLength)), b.domains.push_back(0),
-          b.weights.push_back(1);
-      if (t % kLength == 0) b.offsets.push_back(static_cast<int32_t>(t));
-    }
-    b.offsets.push_back(static_cast<int32_t>(b.ids.size()));
-    b.targets.assign(b.ids.begin() + 1, b.ids.end());
-    b.targets.push_back(0);
-  }
-  std::string cursor() const override { return ""; }
-  void seek(const std::string&) override {}
-
- private:
-  uint64_t n_ = 1;
-};
-
 struct Measured {
   double share = 0, tokens_per_second = 0;
 };
@@ -86,20 +60,18 @@ Measured measure(const std::string& family, bool ops) {
   model.enable_gradients();
   const auto parameters = model.parameters();
   const auto optimizer = make_optimizer({}, parameters);
-  Ids ids;
-  std::unique_ptr<CorruptedSource> corrupted;
-  BatchSource* source = &ids;
-  if (model.config().encoder_decoder())
-    source = (corrupted = std::make_unique<CorruptedSource>(ids, span_corruption_of(config), 1)).get();
+  MemorySource text(synthetic_ids(64 * kLength, kVocab, 1), kLength, kSequences, 1);
+  auto corrupted = corrupted_source(config, text, 1);
+  BatchSource& source = corrupted ? static_cast<BatchSource&>(*corrupted) : text;
   Profile profile;
   std::vector<double> times, peaks, work;
   int64_t tokens = 0;
   for (int step = 0; step < 6; ++step) {
     std::vector<Batch> batches(1);
-    source->next(batches[0]);
+    source.next(batches[0]);
     peaks.push_back(kernels::probe_peak(false));
     profile.rows.clear();
-    const double begin = seconds();
+    const double begin = steady_seconds();
     {
       const Batch& b = batches[0];
       Tape tape(true);
@@ -112,11 +84,11 @@ Measured measure(const std::string& family, bool ops) {
       model.cross_entropy(tape, out.hidden, b.targets, b.weights);
       tape.backward();
     }
-    const double update = seconds();
+    const double update = steady_seconds();
     optimizer->step(1e-5, 1);
     Profile::Row& row = profile.row("optimizer");
-    row.forward_seconds += seconds() - update, ++row.calls;
-    times.push_back(seconds() - begin);
+    row.forward_seconds += steady_seconds() - update, ++row.calls;
+    times.push_back(steady_seconds() - begin);
     double flops = 0;
     for (const Profile::Row& r : profile.rows) flops += r.forward_flops + r.backward_flops;
     work.push_back(flops / times.back());

@@ -3,8 +3,7 @@
 // share of the peak is taken sample by sample and its median reported.
 //
 //   build/lyceum_bench_products [--level amx] [--shape olmoe|small|narrow|narrow_dense|dense|f32|head]
-//   [--seconds 10] [--threads N]
-//       [--experts N] [--tokens N --width N --vocab N]
+//       [--seconds 10] [--threads N] [--experts N] [--tokens N --width N --vocab N]
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

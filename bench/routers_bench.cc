@@ -3,10 +3,10 @@
 // one choice are held against the same experts: their own would be as wide as top_k of these.
 //   usage: lyceum_bench_routers [TOKENS D_MODEL D_FF N_EXPERTS TOP_K [ROUTER]]   default: 4096 512 256 32 4
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/clock.h"
 #include "base/threads.h"
 #include "kernels/isa.h"
 #include "moe/balance.h"
@@ -19,10 +19,6 @@ namespace {
 struct LayerShape {
   int64_t tokens = 4096, d_model = 512, d_ff = 256, n_experts = 32, top_k = 4;
 };
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 double median(std::vector<double> v) {
   std::nth_element(v.begin(), v.begin() + static_cast<int64_t>(v.size() / 2), v.end());
@@ -90,13 +86,13 @@ Times experts(const LayerShape& s, const Inputs& in) {
     const Routing r = layer.router().route(c, in.x, 0);
     tape.clear();
     const ops::Slots slots = dispatch(r);
-    const double begin = seconds();
+    const double begin = steady_seconds();
     const Tensor y = ops::routed_feed_forward(tape, in.x, slots, r.gate, w);
     tape.pass(y, in.x);
-    const double middle = seconds();
+    const double middle = steady_seconds();
     tape.backward();
     tape.take(in.x), tape.take(r.gate);
-    forward.push_back(middle - begin), backward.push_back(seconds() - middle);
+    forward.push_back(middle - begin), backward.push_back(steady_seconds() - middle);
   }
   return {median({forward.begin() + 1, forward.end()}), median({backward.begin() + 1, backward.end()})};
 }
@@ -114,17 +110,17 @@ Times router(const RouterKind& kind, const LayerShape& s, const Inputs& in) {
   std::vector<double> forward, backward;
   for (uint64_t i = 0; i < 12; ++i) {
     c.key = RandomKey(i);
-    const double begin = seconds();
+    const double begin = steady_seconds();
     {
       const Routing r = made->route(c, in.x, 0);
       balance_losses(tape, {r}, losses, 1);
       const ops::Slots slots = dispatch(r);
       tape.pass(r.gate, r.top_k == s.top_k ? in.slope : r.gate);
     }
-    const double middle = seconds();
+    const double middle = steady_seconds();
     tape.backward();
     tape.take(in.x);
-    forward.push_back(middle - begin), backward.push_back(seconds() - middle);
+    forward.push_back(middle - begin), backward.push_back(steady_seconds() - middle);
   }
   return {median({forward.begin() + 3, forward.end()}), median({backward.begin() + 3, backward.end()})};
 }

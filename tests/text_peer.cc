@@ -4,13 +4,13 @@
 //   'd' flags n ids     -> n bytes        flags: 1 skip special
 //   's' flags n ids     -> n bytes        the same through the streaming decoder
 // and, with a second argument "time", encode that many texts of a file of records: seconds on stdout.
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/threads.h"
 #include "text/tokenizer.h"
@@ -65,13 +65,13 @@ void time_texts(const Tokenizer& tokenizer, const char* path, bool batch) {
   std::fclose(in);
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   for (int c; (c = std::getchar()) == 't';) {
-    const auto begin = std::chrono::steady_clock::now();
+    const double begin = steady_seconds();
     size_t n = 0;
     if (batch)
       for (const auto& ids : tokenizer.encode_batch(views)) n += ids.size();
     else
       for (const auto& view : views) n += tokenizer.encode(view).size();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double seconds = steady_seconds() - begin;
     std::printf("%.6f %zu\n", seconds, n);
     std::fflush(stdout);
   }

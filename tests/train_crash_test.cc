@@ -4,9 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "failing_files.h"
@@ -76,10 +76,8 @@ pid_t start_child(const std::string& folder) {
 
 // Seconds from the start of a child to its first checkpoint: what "any moment" has to be measured by.
 double time_to_first_checkpoint(const std::string& run) {
-  const auto begin = std::chrono::steady_clock::now();
-  const auto passed = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  };
+  const double begin = steady_seconds();
+  const auto passed = [&] { return steady_seconds() - begin; };
   const pid_t pid = start_child(run);
   while (!latest_complete(run + "/checkpoints") && passed() < 120) usleep(1000);
   const double seconds = passed();

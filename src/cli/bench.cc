@@ -1,11 +1,11 @@
 // `lyceum bench`: how fast this machine is at what training does, and where the time of a step goes.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
@@ -29,10 +29,6 @@ struct StepOptions {
   int64_t sequences = 0, length = 512, micro_batches = 8, repeats = 3;
   bool recompute = false;
 };
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 ModelConfig shape_config(const std::string& name, int64_t* sequences) {
   ModelConfig c;
@@ -167,21 +163,21 @@ void run_step(StepOptions o) {
   Profile profile;
   std::vector<double> seconds, peaks;
   for (int64_t r = 0; r < o.repeats; ++r) {
-    const double begin = now();
+    const double begin = steady_seconds();
     double probing = 0;
     for (int64_t m = 0; m < o.micro_batches; ++m) {
       micro_step(model, bench.batches[static_cast<size_t>(m)], o.recompute, &profile);
-      const double probe = now();
+      const double probe = steady_seconds();
       peaks.push_back(kernels::probe_peak(false));
-      probing += now() - probe;
+      probing += steady_seconds() - probe;
     }
-    const double update = now();
+    const double update = steady_seconds();
     const double norm = gradient_norm(model.parameters());
     optimizer->step(1e-6, std::min(1.0, 1.0 / (norm + 1e-6)));
     Profile::Row& row = profile.row("optimizer");
     ++row.calls;
-    row.forward_seconds += now() - update;
-    seconds.push_back(now() - begin - probing);
+    row.forward_seconds += steady_seconds() - update;
+    seconds.push_back(steady_seconds() - begin - probing);
   }
   double total = 0, flops = 0;
   for (double s : seconds) total += s;

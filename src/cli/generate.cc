@@ -1,8 +1,8 @@
 // `lyceum generate`: a text continued, or one answer of a tuned model.
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/text_options.h"
@@ -11,12 +11,12 @@
 namespace lyceum {
 namespace {
 
-struct Options : TextOptions {
+struct GenerateOptions : TextOptions {
   std::string prompt, file;
   bool echo = true;
 };
 
-void run(Options o) {
+void run_generate(GenerateOptions o) {
   if (!o.file.empty()) o.prompt = read_file(o.file);
   const ModelFolder folder = open_model_folder(o.model, o.dtype);
   apply_generation_config(o, folder);
@@ -34,19 +34,19 @@ void run(Options o) {
   }
   if (prompt.empty() && folder.eos() >= 0) prompt.push_back(folder.eos());  // text from nothing
   StreamDecoder decoder(folder.tokenizer);
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = steady_seconds();
   const auto fresh = generate(*folder.model, prompt, o.generate, folder.vocab(), [&](int32_t id) {
     print_text(decoder.push(id));
     return true;
   });
   print_text(decoder.finish() + "\n");
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double seconds = steady_seconds() - begin;
   log_info("generate", prompt.size(), " tokens read, ", fresh.size(), " written in ", human_seconds(seconds),
            " (", human_count(static_cast<double>(fresh.size()) / std::max(seconds, 1e-9)), " tokens/s)");
 }
 
 void add_generate(CLI::App& root) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<GenerateOptions>();
   CLI::App* app = root.add_subcommand("generate", "continue a text, or answer a message");
   add_text_options(*app, *o);
   app->add_option("-p,--prompt", o->prompt, "the text to continue, or the message");
@@ -65,7 +65,7 @@ void add_generate(CLI::App& root) {
       "  lyceum generate runs/quickstart/checkpoint -p 'In the beginning' --temp 0.7 --top-p 0.9 -s 3\n"
       "  lyceum generate runs/quickstart -f prompt.txt --temp 0 --no-echo\n"
       "  lyceum generate OLMoE-1B-7B-Instruct -p 'Why is the sky blue?' --system 'Answer in one sentence.'");
-  app->callback([o] { run(*o); });
+  app->callback([o] { run_generate(*o); });
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 // `lyceum quickstart`: the main job in one command; ./quickstart installs and builds, then calls it.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "cli/interrupt.h"
 #include "cli/quickstart/run.h"
@@ -37,9 +37,9 @@ class Clock {
   // `stage` returns whether it did anything.
   template <class F>
   void operator()(const std::string& name, F&& stage) {
-    const auto begin = std::chrono::steady_clock::now();
+    const double begin = steady_seconds();
     const bool worked = stage();
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    double seconds = steady_seconds() - begin;
     for (const auto& [old_name, old_seconds] : before_)
       if (!worked && old_name == name) seconds = old_seconds;
     out_.emplace_back(name, seconds);
@@ -50,7 +50,7 @@ class Clock {
   Seconds before_;
 };
 
-void run(const Options& o) {
+void run_quickstart(const Options& o) {
   real_files().make_directories(o.run);
   const std::string again = "interrupted; nothing is lost, the same command goes on from here";
   Result r;
@@ -101,7 +101,7 @@ void add_quickstart(CLI::App& root) {
       "  lyceum quickstart\n"
       "  lyceum quickstart --minutes 30\n"
       "  lyceum quickstart --text ~/texts --run runs/mine");
-  app->callback([o] { run(*o); });
+  app->callback([o] { run_quickstart(*o); });
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // `lyceum tokenizer`: train one, turn text or messages into ids and back, ask how well it fits a text.
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -8,6 +7,7 @@
 #include <iterator>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
@@ -84,7 +84,7 @@ struct TrainOptions {
 };
 
 void train(TrainOptions options) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = steady_seconds();
   options.trainer.progress = true;
   const std::vector<std::string> files = files_of(options.inputs);
   real_files().make_directories(options.out);  // not after all the work
@@ -113,7 +113,7 @@ void train(TrainOptions options) {
   const uint64_t words = trainer.n_words();
   const Tokenizer tokenizer = trainer.train();
   tokenizer.save(options.out);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double seconds = steady_seconds() - begin;
   std::printf("%d tokens from %s in %zu texts, %s distinct words, %s -> %s\n", tokenizer.vocab_size(),
               human_bytes(static_cast<double>(trainer.bytes())).c_str(), n_texts,
               human_count(static_cast<double>(words)).c_str(), human_seconds(seconds).c_str(),
@@ -123,7 +123,7 @@ void train(TrainOptions options) {
              " times: wanted ", options.trainer.vocab_size, " tokens, made ", tokenizer.vocab_size());
 }
 
-void add_train(CLI::App& parent) {
+void add_tokenizer_train(CLI::App& parent) {
   auto options = std::make_shared<TrainOptions>();
   CLI::App* app = parent.add_subcommand("train", "learn a byte-level BPE tokenizer from text");
   app->add_option("inputs", options->inputs, "files, folders, or documents as .jsonl, .jsonl.gz, .jsonl.zst")
@@ -290,7 +290,7 @@ void add_info(CLI::App& parent) {
 }
 
 // A conversation as the model will read it. Text of the user is marked, for it is read differently.
-void add_chat(CLI::App& parent) {
+void add_tokenizer_chat(CLI::App& parent) {
   struct Arguments {
     std::string folder, input = "-", template_file, name = "default", format = "text";
   };
@@ -339,11 +339,11 @@ void add_chat(CLI::App& parent) {
 void add_tokenizer(CLI::App& root) {
   CLI::App* app = root.add_subcommand("tokenizer", "train tokenizers, text and messages to ids, ids to text");
   app->require_subcommand(1);
-  add_train(*app);
+  add_tokenizer_train(*app);
   add_encode(*app);
   add_decode(*app);
   add_info(*app);
-  add_chat(*app);
+  add_tokenizer_chat(*app);
 }
 
 }  // namespace

@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 
+#include "base/clock.h"
 #include "runs/event.pb.h"
 #include "runs/metrics.h"
 
@@ -36,12 +36,8 @@ void put(std::string& out, T value) {  // little-endian, as every machine this r
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 std::string record(pb::Event& event) {
-  event.set_wall_time(now());
+  event.set_wall_time(calendar_seconds());
   return tf_record(event.SerializeAsString());
 }
 
@@ -51,8 +47,8 @@ std::string event_path(const std::string& folder) {
   // Readers take the files of a folder in the order of their names: two of one second stay in order too.
   static int made = 0;
   char name[400];
-  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.%d", static_cast<long long>(now()),
-                host, static_cast<int>(::getpid()), made++);
+  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.%d",
+                static_cast<long long>(calendar_seconds()), host, static_cast<int>(::getpid()), made++);
   return folder + name;
 }
 

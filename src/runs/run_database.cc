@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/file.h"
@@ -41,10 +42,6 @@ constexpr const char* kCreate =
 constexpr const char* kSelect =
     "SELECT id, name, folder, config, config_hash, version, cpu, host, started, ended, status, note, step,"
     " total_steps, resumed, last, curve, pid, pid_started FROM runs ";
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 std::string host_name() {
   char host[256] = "";
@@ -81,10 +78,10 @@ RunInfo row_of(const Statement& row) {
 
 // Changing the journal needs the whole file for a moment, and SQLite does not wait for that by itself.
 void use_write_ahead_log(Sqlite& db) {
-  const double end = now() + 5;
+  const double end = steady_seconds() + 5;
   for (;;) {
     if (sqlite3_exec(db.handle(), "PRAGMA journal_mode=WAL", nullptr, nullptr, nullptr) == SQLITE_OK) return;
-    if ((sqlite3_errcode(db.handle()) & 255) != SQLITE_BUSY || now() > end) db.fail_last();
+    if ((sqlite3_errcode(db.handle()) & 255) != SQLITE_BUSY || steady_seconds() > end) db.fail_last();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
@@ -149,7 +146,8 @@ std::string RunDatabase::begin(const RunInfo& run, bool resume) {
         .step();
   } else {
     Statement(db, "DELETE FROM runs WHERE folder=?").bind(folder).step();
-    RandomKey key = RandomKey(static_cast<uint64_t>(now() * 1e6)).with(static_cast<uint64_t>(pid));
+    RandomKey key =
+        RandomKey(static_cast<uint64_t>(calendar_seconds() * 1e6)).with(static_cast<uint64_t>(pid));
     for (char c : folder) key = key.with(static_cast<unsigned char>(c));
     for (uint64_t attempt = 0;; ++attempt) {
       char text[16];
@@ -161,8 +159,8 @@ std::string RunDatabase::begin(const RunInfo& run, bool resume) {
     Statement(db,
               "INSERT INTO runs(id, name, folder, config, config_hash, version, cpu, host, started, status,"
               " total_steps, pid, pid_started) VALUES(?,?,?,?,?,?,?,?,?,'running',?,?,?)")
-        .bind(id, run.name, folder, run.config, run.config_hash, run.version, run.cpu, host_name(), now(),
-              run.total_steps, pid, pid_started)
+        .bind(id, run.name, folder, run.config, run.config_hash, run.version, run.cpu, host_name(),
+              calendar_seconds(), run.total_steps, pid, pid_started)
         .step();
   }
   transaction.commit();
@@ -178,7 +176,7 @@ void RunDatabase::update(const std::string& id, int64_t step, const std::string&
 
 void RunDatabase::finish(const std::string& id, const std::string& status, const std::string& note) {
   Statement(state_->db, "UPDATE runs SET status=?, note=?, ended=? WHERE id=?")
-      .bind(status, note, now(), id)
+      .bind(status, note, calendar_seconds(), id)
       .step();
 }
 

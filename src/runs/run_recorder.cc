@@ -1,9 +1,9 @@
 #include "runs/run_recorder.h"
 
-#include <chrono>
 #include <filesystem>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "runs/event_file.h"
@@ -11,7 +11,6 @@
 namespace lyceum {
 
 struct RunRecorder::State {
-  using Clock = std::chrono::steady_clock;
   std::optional<MetricsWriter> metrics;
   std::optional<EventWriter> events;
   std::optional<RunDatabase> database;
@@ -19,7 +18,7 @@ struct RunRecorder::State {
   RunCurve curve;
   NamedNumbers held_out;  // of the latest evaluation
   int64_t last_step = 0;
-  Clock::time_point last_update;
+  double last_update = 0;
   bool finished = false;
 
   // Runs f; what it throws costs the convenience, not the training.
@@ -35,7 +34,7 @@ struct RunRecorder::State {
   }
 
   void update_database() {
-    last_update = Clock::now();
+    last_update = steady_seconds();
     try_part(database, "run database", [&](RunDatabase& d) { d.update(id, last_step, last_line, curve); });
   }
 };
@@ -112,7 +111,7 @@ void RunRecorder::step(const StepMetrics& row) {
   }
   s.curve.add(point_of(row));
   s.try_part(s.events, "TensorBoard", [&](EventWriter& e) { e.step(row); });
-  if (s.database && State::Clock::now() - s.last_update > std::chrono::seconds(2)) s.update_database();
+  if (s.database && steady_seconds() - s.last_update > 2) s.update_database();
 }
 
 void RunRecorder::sync() {

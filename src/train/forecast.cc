@@ -1,9 +1,9 @@
 #include "train/forecast.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "models/families.h"
@@ -17,10 +17,6 @@ namespace {
 
 constexpr double kMost = 2;    // seconds of measuring
 constexpr size_t kRounds = 9;  // micro-batches measured; the median counts
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 MemorySource made_up_text(const TrainConfig& c) {
   const int64_t length = c.data.loader.sequence_length;
@@ -43,15 +39,15 @@ Forecast forecast(const TrainConfig& config) {
   std::vector<Batch> batches(1);
   StepGradient gradient;
   const auto micro_batch = [&] {
-    const double start = now();
+    const double start = steady_seconds();
     source.next(batches[0]);
     step_gradient(*begin.model, step_options(c), 0, batches, gradient);
-    return now() - start;
+    return steady_seconds() - start;
   };
   const auto update = [&] {
-    const double start = now();
+    const double start = steady_seconds();
     apply_gradient(c, gradient, parameters, *begin.optimizer, 1e-4);
-    return now() - start;
+    return steady_seconds() - start;
   };
   micro_batch();  // memory and threads are warm after the first
   update();

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "kernels/isa.h"
@@ -18,11 +18,6 @@
 
 namespace lyceum {
 namespace {
-
-double steady_seconds() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 // Bytes that the process has in memory.
 double resident_bytes() {
