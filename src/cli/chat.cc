@@ -99,7 +99,7 @@ class Conversation {
   std::unique_ptr<TextSequence> sequence_;
 };
 
-void run(TextOptions o) {
+void run_chat(TextOptions o) {
   const ModelFolder folder = open_model_folder(o.model, o.dtype);
   apply_generation_config(o, folder);
   Conversation conversation(o, folder);
@@ -129,7 +129,7 @@ void add_chat(CLI::App& root) {
       "  lyceum chat runs/quickstart\n"
       "  lyceum chat OLMoE-1B-7B-Instruct --temp 0.6 --system 'You are terse.'\n"
       "  lyceum chat runs/tuned --chat-template chatml.jinja");
-  app->callback([o] { run(*o); });
+  app->callback([o] { run_chat(*o); });
 }
 
 }  // namespace

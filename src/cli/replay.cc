@@ -13,7 +13,7 @@
 namespace lyceum {
 namespace {
 
-struct Options {
+struct ReplayOptions {
   std::string folder, out;
   int64_t step = 0;
   std::vector<std::string> taps;
@@ -77,7 +77,7 @@ void print_step(const ReplayedStep& r) {
   }
 }
 
-void run(const Options& o) {
+void run_replay(const ReplayOptions& o) {
   const OpenedData data = open_data(config_of_run(o.folder));
   Recorder recorder(o.taps);
   const ReplayedStep r = replay_step(data.config, *data.source, o.step, o.taps.empty() ? nullptr : &recorder);
@@ -99,7 +99,7 @@ void run(const Options& o) {
 
 void add_replay(CLI::App& root) {
   CLI::App* app = root.add_subcommand("replay", "one training step of a run again, with taps");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ReplayOptions>();
   app->add_option("RUN", o->folder, "folder of the run")->required()->check(CLI::ExistingDirectory);
   app->add_option("--step", o->step, "step, counted from 1")->required();
   app->add_option("--tap", o->taps, "station:layer to show, for instance router_logits:0; may be repeated");
@@ -111,7 +111,7 @@ void add_replay(CLI::App& root) {
       "  lyceum replay runs/quickstart --step 120\n"
       "  lyceum replay runs/quickstart --step 120 --tap router_logits:0 --tap final --out "
       "step120.safetensors");
-  app->callback([o] { run(*o); });
+  app->callback([o] { run_replay(*o); });
 }
 
 }  // namespace

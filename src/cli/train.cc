@@ -62,7 +62,7 @@ void compare(const std::string& recipe, const std::vector<Setting>& overrides, c
   std::printf("report: %s\n", report.c_str());
 }
 
-void run(const std::string& recipe, const std::vector<std::string>& rest) {
+void run_train(const std::string& recipe, const std::vector<std::string>& rest) {
   std::vector<Setting> overrides;
   std::string again = "lyceum train " + recipe;
   for (const std::string& argument : rest) {
@@ -109,7 +109,7 @@ void add_train(CLI::App& root) {
       return;
     }
     check(!recipe->empty(), "train", "wanted a recipe: lyceum train RECIPE.toml; recipes/ has some");
-    run(*recipe, app->remaining());
+    run_train(*recipe, app->remaining());
   });
 }
 

@@ -17,7 +17,6 @@ using View = std::string_view;
 
 constexpr size_t kLargestText = size_t{256} << 20;
 
-View base_name(View path) { return path.substr(path.rfind('/') + 1); }
 View extension(View name) {
   const size_t dot = name.rfind('.');
   return dot == View::npos ? View() : name.substr(dot + 1);

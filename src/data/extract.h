@@ -29,6 +29,9 @@ struct Extracted {
 // of parse_document.
 Extracted extract_file(const std::string& path, const std::string& name, TextForm form);
 
+// What follows the last '/'.
+inline std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
 // "code" for the usual extensions of program sources, else "text".
 const char* kind_of_name(std::string_view name);
 

@@ -74,7 +74,7 @@ bool has_skipped_class(View tag) {
   return false;
 }
 
-class Page {
+class HtmlPage {
  public:
   std::string read(View html) {
     for (size_t i = 0; i < html.size();) {
@@ -231,6 +231,6 @@ class Page {
 
 }  // namespace
 
-std::string html_to_text(std::string_view html) { return Page().read(html); }
+std::string html_to_text(std::string_view html) { return HtmlPage().read(html); }
 
 }  // namespace lyceum

@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using View = std::string_view;
 
-View base_name(View path) { return path.substr(path.rfind('/') + 1); }
 bool has_extension(View name, std::initializer_list<View> list) {
   const size_t dot = name.rfind('.');
   return dot != View::npos && std::find(list.begin(), list.end(), name.substr(dot + 1)) != list.end();

@@ -227,7 +227,7 @@ std::vector<std::string> arguments(View s) {
   return out;
 }
 
-class Page {
+class ManPage {
  public:
   std::string read(View roff) {
     while (!roff.empty()) {
@@ -558,7 +558,7 @@ class Page {
 
 }  // namespace
 
-std::string man_to_text(std::string_view roff) { return Page().read(roff); }
+std::string man_to_text(std::string_view roff) { return ManPage().read(roff); }
 
 bool looks_like_man(std::string_view text) {
   for (int line = 0; line < 300 && !text.empty(); ++line) {

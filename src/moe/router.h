@@ -54,8 +54,7 @@ struct RouterOptions {
   double gate_scale = 1;         // and multiply them by this
   int64_t layer = 0, vocab = 0;  // for tables of token ids, which differ by layer
   int64_t n_domains = 0;         // random_routed: groups of experts; 0: the trainer takes those of the data
-  std::vector<int64_t> domain_experts =
-      {};  // random_routed: experts of each group; empty: as many as any other
+  std::vector<int64_t> domain_experts = {};  // random_routed: experts of each group; empty: as many in each
 
   bool bias = false;              // logits = W x + b                                        gpt-oss
   std::string precision = "f32";  // f32: selective precision; bf16: product, scores and gates in bf16

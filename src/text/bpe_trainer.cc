@@ -313,14 +313,14 @@ class Merger {
 // The file that Hugging Face's Tokenizer.save() would write.
 std::string make_tokenizer_json(const BpeTrainerOptions& options, const SplitPattern& pattern,
                                 const Merger& merger) {
-  using Json = nlohmann::ordered_json;
+  using OrderedJson = nlohmann::ordered_json;
   const auto byte_level = [](bool use_regex, bool add_prefix_space = false) {
-    return Json{{"type", "ByteLevel"},
-                {"add_prefix_space", add_prefix_space},
-                {"trim_offsets", true},
-                {"use_regex", use_regex}};
+    return OrderedJson{{"type", "ByteLevel"},
+                       {"add_prefix_space", add_prefix_space},
+                       {"trim_offsets", true},
+                       {"use_regex", use_regex}};
   };
-  Json added = Json::array(), merges = Json::array();
+  OrderedJson added = OrderedJson::array(), merges = OrderedJson::array();
   for (size_t i = 0; i < options.special_tokens.size(); ++i)
     added.push_back({{"id", i},
                      {"content", options.special_tokens[i]},
@@ -330,16 +330,17 @@ std::string make_tokenizer_json(const BpeTrainerOptions& options, const SplitPat
                      {"normalized", false},
                      {"special", true}});
   const std::vector<std::string>& symbols = merger.symbols();
-  Json::object_t vocab;  // keeps its order by being a vector; its own insertion would look through all keys
+  OrderedJson::object_t
+      vocab;  // keeps its order by being a vector; its own insertion would look through all keys
   for (size_t i = 0; i < symbols.size(); ++i)
-    static_cast<Json::object_t::Container&>(vocab).emplace_back(symbols[i], i);
+    static_cast<OrderedJson::object_t::Container&>(vocab).emplace_back(symbols[i], i);
   std::unordered_map<uint64_t, size_t> last;
   for (size_t i = 0; i < merger.merges().size(); ++i) last[merger.merges()[i]] = i;
   for (size_t i = 0; i < merger.merges().size(); ++i) {
     const uint64_t pair = merger.merges()[i];
     if (last[pair] == i) merges.push_back({symbols[pair >> 32], symbols[pair & 0xffffffffu]});
   }
-  Json pre_tokenizer = byte_level(true);
+  OrderedJson pre_tokenizer = byte_level(true);
   if (&pattern != &kGpt2Pattern)
     pre_tokenizer = {{"type", "Sequence"},
                      {"pretokenizers",
@@ -348,25 +349,25 @@ std::string make_tokenizer_json(const BpeTrainerOptions& options, const SplitPat
                         {"behavior", "Isolated"},
                         {"invert", false}},
                        byte_level(false)}}};
-  const Json json = {{"version", "1.0"},
-                     {"truncation", nullptr},
-                     {"padding", nullptr},
-                     {"added_tokens", added},
-                     {"normalizer", nullptr},
-                     {"pre_tokenizer", pre_tokenizer},
-                     {"post_processor", byte_level(true)},
-                     {"decoder", byte_level(true, true)},
-                     {"model",
-                      {{"type", "BPE"},
-                       {"dropout", nullptr},
-                       {"unk_token", nullptr},
-                       {"continuing_subword_prefix", nullptr},
-                       {"end_of_word_suffix", nullptr},
-                       {"fuse_unk", false},
-                       {"byte_fallback", false},
-                       {"ignore_merges", false},
-                       {"vocab", vocab},
-                       {"merges", merges}}}};
+  const OrderedJson json = {{"version", "1.0"},
+                            {"truncation", nullptr},
+                            {"padding", nullptr},
+                            {"added_tokens", added},
+                            {"normalizer", nullptr},
+                            {"pre_tokenizer", pre_tokenizer},
+                            {"post_processor", byte_level(true)},
+                            {"decoder", byte_level(true, true)},
+                            {"model",
+                             {{"type", "BPE"},
+                              {"dropout", nullptr},
+                              {"unk_token", nullptr},
+                              {"continuing_subword_prefix", nullptr},
+                              {"end_of_word_suffix", nullptr},
+                              {"fuse_unk", false},
+                              {"byte_fallback", false},
+                              {"ignore_merges", false},
+                              {"vocab", vocab},
+                              {"merges", merges}}}};
   return json.dump(2);
 }
 

@@ -9,7 +9,7 @@
 
 namespace lyceum {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 struct ChatTemplate::State {
   jinja::Body body;
@@ -52,14 +52,14 @@ std::optional<ChatTemplate> ChatTemplate::load(const std::string& folder, const 
   const std::string config = folder + "/tokenizer_config.json", where = config + " chat_template";
   if (!file_exists(config)) return std::nullopt;
   try {
-    const Json json = Json::parse(read_file(config));
+    const OrderedJson json = OrderedJson::parse(read_file(config));
     if (!json.is_object() || !json.contains("chat_template") || json["chat_template"].is_null())
       return std::nullopt;
-    const Json& found = json["chat_template"];
+    const OrderedJson& found = json["chat_template"];
     if (found.is_string()) return parse(found.get<std::string>(), where);
     check_data(found.is_array(), where.c_str(), "wanted a string or a list of named templates");
     std::string names;
-    for (const Json& one : found) {
+    for (const OrderedJson& one : found) {
       check_data(one.is_object() && one.contains("name") && one["name"].is_string() &&
                      one.contains("template") && one["template"].is_string(),
                  where.c_str(), "wanted entries with name and template");
@@ -68,7 +68,7 @@ std::optional<ChatTemplate> ChatTemplate::load(const std::string& folder, const 
     }
     fail(ErrorKind::kNotFound, where.c_str(), "there is no template named ", quote(name), "; there are ",
          quote(names));
-  } catch (const Json::exception& e) {
+  } catch (const OrderedJson::exception& e) {
     fail(ErrorKind::kCorruptData, where.c_str(), "wanted JSON, found ", e.what());
   }
 }
@@ -98,14 +98,14 @@ std::vector<MarkedText> ChatTemplate::render(std::string_view conversation, std:
 }
 
 std::string conversation_json(std::span<const ChatMessage> messages) {
-  Json json = {{"messages", Json::array()}, {"add_generation_prompt", true}};
+  OrderedJson json = {{"messages", OrderedJson::array()}, {"add_generation_prompt", true}};
   for (const ChatMessage& m : messages)
     json["messages"].push_back({{"role", m.role}, {"content", m.content}});
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 std::string template_settings(const Tokenizer& tokenizer) {
-  Json json = Json::object();
+  OrderedJson json = OrderedJson::object();
   const std::pair<const char*, int32_t> roles[] = {{"bos_token", tokenizer.bos_id()},
                                                    {"eos_token", tokenizer.eos_id()},
                                                    {"pad_token", tokenizer.pad_id()}};
@@ -115,7 +115,7 @@ std::string template_settings(const Tokenizer& tokenizer) {
     for (const AddedToken& t : tokenizer.added_tokens())
       if (t.id == id) json[role] = t.content;
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 }  // namespace lyceum

@@ -12,7 +12,7 @@ namespace {
 
 using State = Tokenizer::State;
 
-constexpr size_t kChunk = 128 << 10;  // bytes that one task encodes
+constexpr size_t kEncodedBytes = 128 << 10;  // bytes that one task encodes
 
 // A model with scratch memory for one thread.
 class ModelLease {
@@ -135,8 +135,8 @@ size_t find_cut(std::string_view text, size_t from) {
 
 std::vector<std::string_view> cut_text(std::string_view text) {
   std::vector<std::string_view> parts;
-  while (text.size() > kChunk + kChunk / 2) {
-    const size_t cut = find_cut(text, kChunk);
+  while (text.size() > kEncodedBytes + kEncodedBytes / 2) {
+    const size_t cut = find_cut(text, kEncodedBytes);
     parts.push_back(text.substr(0, cut));
     text.remove_prefix(cut);
   }
@@ -163,7 +163,8 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, cons
         if (s.pre_tokenizer) s.pre_tokenizer->split(pieces, arena);
         for (const Piece& piece : pieces)
           for (std::string_view rest = piece.text; !rest.empty();) {
-            const size_t cut = rest.size() > kChunk ? shared.model->find_cut(rest, kChunk / 2) : rest.size();
+            const size_t cut =
+                rest.size() > kEncodedBytes ? shared.model->find_cut(rest, kEncodedBytes / 2) : rest.size();
             jobs.push_back({rest.substr(0, cut), -1});
             rest.remove_prefix(cut);
           }
@@ -172,7 +173,7 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, cons
   size_t bytes = 0;
   for (size_t i = 0; i < jobs.size(); ++i) {
     bytes += jobs[i].word.size() + 4;
-    if (bytes >= kChunk / 2 || i + 1 == jobs.size()) begins.push_back(i + 1), bytes = 0;
+    if (bytes >= kEncodedBytes / 2 || i + 1 == jobs.size()) begins.push_back(i + 1), bytes = 0;
   }
   std::vector<std::vector<int32_t>> parts(begins.size() - 1);
   parallel_for(static_cast<int64_t>(parts.size()), [&](int64_t task, int) {
@@ -189,7 +190,7 @@ std::vector<int32_t> encode_by_words(const State& s, std::string_view text, cons
 
 std::vector<int32_t> encode_text(const State& s, std::string_view text, const AllowedTokens& allowed) {
   std::vector<int32_t> out;
-  if (text.size() <= 2 * kChunk) {
+  if (text.size() <= 2 * kEncodedBytes) {
     const ModelLease model(model_for(s, allowed));
     out.reserve(text.size() / 3 + 8);
     encode_here(s, text, allowed, model, out);
@@ -245,15 +246,15 @@ std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::s
   std::vector<size_t> long_texts;
   size_t bytes = 0;
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i].size() > 2 * kChunk) long_texts.push_back(i);
+    if (texts[i].size() > 2 * kEncodedBytes) long_texts.push_back(i);
     else bytes += texts[i].size() + 64;
-    if (bytes >= kChunk / 2 || i + 1 == texts.size()) begins.push_back(i + 1), bytes = 0;
+    if (bytes >= kEncodedBytes / 2 || i + 1 == texts.size()) begins.push_back(i + 1), bytes = 0;
   }
   parallel_for(static_cast<int64_t>(begins.size()) - 1, [&](int64_t task, int) {
     const ModelLease model(state_->model);
     std::string buffer;
     for (size_t i = begins[task]; i < begins[task + 1]; ++i) {
-      if (texts[i].size() > 2 * kChunk) continue;
+      if (texts[i].size() > 2 * kEncodedBytes) continue;
       out[i].reserve(texts[i].size() / 3 + 8);
       encode_here(*state_, to_valid_utf8(texts[i], buffer), AllowedTokens{.special = options.allow_special},
                   model, out[i]);

@@ -12,21 +12,21 @@
 namespace lyceum {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json parse(const std::string& text, const std::string& where) {
-  if (text.empty()) return Json::object();
+OrderedJson parse(const std::string& text, const std::string& where) {
+  if (text.empty()) return OrderedJson::object();
   try {
-    Json json = Json::parse(text);
+    OrderedJson json = OrderedJson::parse(text);
     check_data(json.is_object(), where.c_str(), "wanted a JSON object");
     return json;
-  } catch (const Json::exception& e) {
+  } catch (const OrderedJson::exception& e) {
     fail(ErrorKind::kCorruptData, where.c_str(), "wanted JSON, found ", e.what());
   }
 }
 
 // "eos_token": "</s>" or {"content": "</s>", ...}
-std::string token_name(const Json& json, const char* key) {
+std::string token_name(const OrderedJson& json, const char* key) {
   const auto it = json.find(key);
   if (it == json.end()) return {};
   if (it->is_string()) return it->get<std::string>();
@@ -55,7 +55,7 @@ std::string content_of(const Tokenizer::State& s, int32_t id) {
   return s.pieces[static_cast<size_t>(id)];
 }
 
-Json describe(const AddedToken& t) {
+OrderedJson describe(const AddedToken& t) {
   return {{"content", t.content}, {"lstrip", t.lstrip},           {"normalized", t.normalized},
           {"rstrip", t.rstrip},   {"single_word", t.single_word}, {"special", t.special}};
 }
@@ -64,8 +64,8 @@ Json describe(const AddedToken& t) {
 
 void read_tokenizer_config(Tokenizer::State& s, std::string config_text, std::string special_text,
                            const std::string& where) {
-  const Json config = parse(config_text, where + " tokenizer_config.json");
-  const Json special = parse(special_text, where + " special_tokens_map.json");
+  const OrderedJson config = parse(config_text, where + " tokenizer_config.json");
+  const OrderedJson special = parse(special_text, where + " special_tokens_map.json");
   const auto named = [&](const char* key) {
     const std::string name = token_name(config, key);
     return name.empty() ? token_name(special, key) : name;
@@ -75,14 +75,14 @@ void read_tokenizer_config(Tokenizer::State& s, std::string config_text, std::st
   s.pad = find_token(s, named("pad_token"), {"<|padding|>", "<pad>", "<|pad|>", "[PAD]"});
 
   const bool is_json = s.model_file.first == "tokenizer.json";
-  Json new_config = {{"tokenizer_class", is_json ? "PreTrainedTokenizerFast" : "LlamaTokenizer"},
-                     {"clean_up_tokenization_spaces", false},
-                     {"model_max_length", 1000000000000000000}};
+  OrderedJson new_config = {{"tokenizer_class", is_json ? "PreTrainedTokenizerFast" : "LlamaTokenizer"},
+                            {"clean_up_tokenization_spaces", false},
+                            {"model_max_length", 1000000000000000000}};
   if (!is_json) {
     new_config["add_bos_token"] = !s.prefix.empty();
     new_config["add_eos_token"] = !s.suffix.empty();
   }
-  Json new_special = Json::object(), decoder = Json::object();
+  OrderedJson new_special = OrderedJson::object(), decoder = OrderedJson::object();
   for (const AddedToken& t : s.added) decoder[std::to_string(t.id)] = describe(t);
   new_config["added_tokens_decoder"] = decoder;
   if (s.yuan) {
@@ -103,12 +103,12 @@ void read_tokenizer_config(Tokenizer::State& s, std::string config_text, std::st
 
 SentencePieceExtras read_sentencepiece_extras(const std::string& config_text, const std::string& special_text,
                                               const std::string& added_text, const std::string& where) {
-  const Json config = parse(config_text, where + " tokenizer_config.json");
-  const Json special = parse(special_text, where + " special_tokens_map.json");
-  const Json added = parse(added_text, where + " added_tokens.json");
+  const OrderedJson config = parse(config_text, where + " tokenizer_config.json");
+  const OrderedJson special = parse(special_text, where + " special_tokens_map.json");
+  const OrderedJson added = parse(added_text, where + " added_tokens.json");
   SentencePieceExtras extras;
   std::map<int64_t, AddedToken> by_id;
-  const auto flag = [](const Json& json, const char* key) {
+  const auto flag = [](const OrderedJson& json, const char* key) {
     return json.is_object() && json.contains(key) && json[key].is_boolean() && json[key].get<bool>();
   };
   if (config.contains("added_tokens_decoder") && config["added_tokens_decoder"].is_object())
@@ -149,9 +149,9 @@ SentencePieceExtras read_sentencepiece_extras(const std::string& config_text, co
   if (by_id.empty() && config.contains("extra_ids") && config["extra_ids"].is_number_unsigned())
     for (uint64_t i = std::min<uint64_t>(config["extra_ids"].get<uint64_t>(), 4096); i-- > 0;)
       add("<extra_id_" + std::to_string(i) + ">", true);
-  for (const Json* json : {&special, &config})
+  for (const OrderedJson* json : {&special, &config})
     if (json->contains("additional_special_tokens") && (*json)["additional_special_tokens"].is_array())
-      for (const Json& token : (*json)["additional_special_tokens"])
+      for (const OrderedJson& token : (*json)["additional_special_tokens"])
         add(token_name({{"t", token}}, "t"), false);
   extras.tokenizer_class = token_name(config, "tokenizer_class");
   if (config.contains("add_bos_token")) extras.add_bos = flag(config, "add_bos_token");

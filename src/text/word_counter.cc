@@ -11,8 +11,8 @@ namespace lyceum {
 namespace {
 
 constexpr size_t kShards = 64;
-constexpr size_t kChunk = 256 << 10;   // bytes that one task counts
-constexpr size_t kLongestWord = 1024;  // longer ones are cut: a merge looks at whole words
+constexpr size_t kCountedBytes = 256 << 10;  // bytes that one task counts
+constexpr size_t kLongestWord = 1024;        // longer ones are cut: a merge looks at whole words
 
 uint64_t hash_word(std::string_view word) {
   uint64_t h = word.size() * 0x9e3779b97f4a7c15ull;
@@ -39,8 +39,8 @@ bool behind_sign(std::string_view text, size_t i) {
 // Cuts a text into tasks behind single line ends that stand between two visible characters (ASCII, Han):
 // every pattern ends a word there, whatever else the text holds.
 void cut_at_lines(std::string_view text, std::vector<std::string_view>& parts) {
-  while (text.size() > kChunk + kChunk / 2) {
-    size_t cut = kChunk;
+  while (text.size() > kCountedBytes + kCountedBytes / 2) {
+    size_t cut = kCountedBytes;
     while ((cut = text.find('\n', cut)) != std::string_view::npos && ++cut < text.size()) {
       const auto next = static_cast<uint8_t>(text[cut]);
       const bool visible = (next > ' ' && next < 0x7f) || (next >= 0xe4 && next <= 0xe9);
@@ -108,7 +108,7 @@ void WordCounter::add(std::span<const std::string_view> texts) {
   size_t bytes = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
     bytes += parts[i].size();
-    if (bytes >= kChunk / 2 || i + 1 == parts.size()) begins.push_back(i + 1), bytes = 0;
+    if (bytes >= kCountedBytes / 2 || i + 1 == parts.size()) begins.push_back(i + 1), bytes = 0;
   }
   const auto n_workers = static_cast<size_t>(thread_count());
   if (shards_.size() < n_workers) shards_.resize(n_workers);

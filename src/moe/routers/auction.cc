@@ -16,7 +16,9 @@ struct Bid {
 float bounded(float x) { return std::isfinite(x) ? std::clamp(x, -1e30f, 1e30f) : x > 0 ? 1e30f : -1e30f; }
 
 // The lowest price on top; among equals the latest token goes first.
-bool above(const Bid& a, const Bid& b) { return a.price != b.price ? a.price > b.price : a.token < b.token; }
+bool outbids(const Bid& a, const Bid& b) {
+  return a.price != b.price ? a.price > b.price : a.token < b.token;
+}
 
 }  // namespace
 
@@ -57,13 +59,13 @@ void balanced_assignment(const Tensor& score, int32_t* expert) {
     const int32_t room = static_cast<int32_t>(larger ? places : places - 1);
     if (own < room) {
       heap[own++] = {bid, t};
-      std::push_heap(heap, heap + own, above);
+      std::push_heap(heap, heap + own, outbids);
       at_most += own == places;
     } else {
-      std::pop_heap(heap, heap + own, above);
+      std::pop_heap(heap, heap + own, outbids);
       waiting.push_back(heap[own - 1].token);
       heap[own - 1] = {bid, t};
-      std::push_heap(heap, heap + own, above);
+      std::push_heap(heap, heap + own, outbids);
     }
     const bool full = own == places || (own == places - 1 && at_most >= full_experts);
     if (full)

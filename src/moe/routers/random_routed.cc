@@ -1,9 +1,8 @@
 // Random Routed Experts (RRE) of PanGu-Sigma (Ren et al. 2023, arXiv:2303.10845): no learned gate at all.
 //   expert = table[domain][token id],  gate = 1
 // The experts are cut into n_domains groups, one for each domain, of equal size or as domain_experts says;
-// inside its group a domain's
-// token ids are spread at random. One table per layer, fixed before training and saved with the model as
-// <prefix>.route_table [n_domains, vocab] i32 (id_table.h).
+// inside its group a domain's token ids are spread at random. One table per layer, fixed before training and
+// saved with the model as <prefix>.route_table [n_domains, vocab] i32 (id_table.h).
 // The route depends on the input id alone, so it is known before the forward pass; there is no balance loss.
 // A token without a domain cannot be routed, unless there is one group for all (n_domains = 1).
 #include <algorithm>

@@ -8,7 +8,7 @@
 namespace lyceum::jinja {
 namespace {
 
-constexpr int kDeepest = 200;
+constexpr int kDeepestExpression = 200;
 
 std::string spelled(const Token& t) {
   switch (t.kind) {
@@ -60,7 +60,8 @@ ExprPtr ExpressionParser::make(ExprKind kind, Place place, std::vector<ExprPtr> 
   e->name = std::move(name);
   for (const ExprPtr& child : children)
     if (child) e->depth = std::max(e->depth, child->depth + 1);
-  if (e->depth > kDeepest) fail_at(where_, place, "wanted expressions at most 200 deep, found a deeper one");
+  if (e->depth > kDeepestExpression)
+    fail_at(where_, place, "wanted expressions at most 200 deep, found a deeper one");
   e->children = std::move(children);
   return e;
 }
@@ -77,7 +78,7 @@ std::vector<ExprPtr> list_of(ExprPtr a, ExprPtr b = nullptr, ExprPtr c = nullptr
 
 // condition: or_expression [if or_expression [else condition]]
 ExprPtr ExpressionParser::expression(bool with_if) {
-  if (++nesting_ > kDeepest) fail_here("wanted expressions at most 200 deep, found a deeper one");
+  if (++nesting_ > kDeepestExpression) fail_here("wanted expressions at most 200 deep, found a deeper one");
   ExprPtr value = or_expression();
   while (with_if && is_name("if")) {
     const Place place = next().place;
@@ -113,7 +114,7 @@ ExprPtr ExpressionParser::and_expression() {
 
 ExprPtr ExpressionParser::not_expression() {
   if (!is_name("not")) return comparison();
-  if (++nesting_ > kDeepest) fail_here("wanted expressions at most 200 deep, found a deeper one");
+  if (++nesting_ > kDeepestExpression) fail_here("wanted expressions at most 200 deep, found a deeper one");
   const Place place = next().place;
   ExprPtr value = make(ExprKind::kNot, place, list_of(not_expression()));
   --nesting_;
@@ -190,7 +191,7 @@ ExprPtr ExpressionParser::power() {
 }
 
 ExprPtr ExpressionParser::unary(bool with_filters) {
-  if (++nesting_ > kDeepest) fail_here("wanted expressions at most 200 deep, found a deeper one");
+  if (++nesting_ > kDeepestExpression) fail_here("wanted expressions at most 200 deep, found a deeper one");
   ExprPtr value;
   if (is_sign("-") || is_sign("+")) {
     const ExprKind kind = is_sign("-") ? ExprKind::kNegative : ExprKind::kPositive;

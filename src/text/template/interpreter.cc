@@ -5,14 +5,14 @@
 namespace lyceum::jinja {
 
 namespace {
-constexpr int kDeepest = 400;  // evaluations and statements that are open
+constexpr int kMostOpen = 400;  // evaluations and statements that are open
 }
 
 // One level of the walk; fails instead of using up the stack.
 class Interpreter::Deeper {
  public:
   explicit Deeper(Interpreter& in) : in_(in) {
-    if (++in_.depth_ > kDeepest) {
+    if (++in_.depth_ > kMostOpen) {
       --in_.depth_;
       fail_render("the template calls itself, or nests, too deep");
     }

@@ -132,7 +132,7 @@ Value cased(Interpreter& in, const Value& self, const char* how) {
   return in.make_text(change_case(self.as_text(), how));
 }
 
-Value join(Interpreter& in, const Value& self, Arguments& a) {
+Value join_method(Interpreter& in, const Value& self, Arguments& a) {
   const Value* what = a.get(0, "iterable");
   if (!what) fail_render("join: wanted what to join");
   Text out;
@@ -172,7 +172,7 @@ bool is_alpha(uint32_t c) {
 }
 bool is_decimal(uint32_t c) { return is_category(c, {UTF8PROC_CATEGORY_ND}); }
 
-Value is_cased(const Value& self, bool upper) {
+Value all_in_case(const Value& self, bool upper) {
   bool any = false;
   const std::string& s = self.as_text().bytes;
   int n = 0;
@@ -228,7 +228,7 @@ const std::map<std::string, Method>& text_methods() {
       {"capitalize", [](Interpreter& in, const Value& s, Arguments&) { return cased(in, s, "capitalize"); }},
       {"swapcase", [](Interpreter& in, const Value& s, Arguments&) { return cased(in, s, "swapcase"); }},
       {"replace", replace},
-      {"join", join},
+      {"join", join_method},
       {"removeprefix",
        [](Interpreter& in, const Value& s, Arguments& a) {
          const std::string& part = text_argument(a, 0, "prefix", "removeprefix").bytes;
@@ -273,8 +273,8 @@ const std::map<std::string, Method>& text_methods() {
          const std::string& t = s.as_text().bytes;
          return Value(std::all_of(t.begin(), t.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; }));
        }},
-      {"isupper", [](Interpreter&, const Value& s, Arguments&) { return is_cased(s, true); }},
-      {"islower", [](Interpreter&, const Value& s, Arguments&) { return is_cased(s, false); }},
+      {"isupper", [](Interpreter&, const Value& s, Arguments&) { return all_in_case(s, true); }},
+      {"islower", [](Interpreter&, const Value& s, Arguments&) { return all_in_case(s, false); }},
   };
   return kMethods;
 }

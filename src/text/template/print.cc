@@ -12,13 +12,13 @@
 namespace lyceum::jinja {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-constexpr int kDeepest = 100;
+constexpr int kDeepestValue = 100;
 
 void check_depth(int depth) {  // of every value that is walked
   Budget::step();
-  if (depth > kDeepest) fail_render("values are nested more than 100 deep");
+  if (depth > kDeepestValue) fail_render("values are nested more than 100 deep");
 }
 
 bool is_printable(uint32_t c) {
@@ -231,26 +231,26 @@ void to_json(const Value& v, const JsonStyle& style, int depth, Text& out) {
 
 namespace {
 
-Value convert(const Json& j, bool from_user, int depth) {
+Value convert(const OrderedJson& j, bool from_user, int depth) {
   check_depth(depth);
   switch (j.type()) {
-    case Json::value_t::boolean:
+    case OrderedJson::value_t::boolean:
       return Value(j.get<bool>());
-    case Json::value_t::number_integer:
+    case OrderedJson::value_t::number_integer:
       return Value(j.get<int64_t>());
-    case Json::value_t::number_unsigned:
+    case OrderedJson::value_t::number_unsigned:
       if (j.get<uint64_t>() > INT64_MAX) return Value(j.get<double>());
       return Value(j.get<int64_t>());
-    case Json::value_t::number_float:
+    case OrderedJson::value_t::number_float:
       return Value(j.get<double>());
-    case Json::value_t::string:
+    case OrderedJson::value_t::string:
       return Value::text(Text(j.get<std::string>(), from_user));
-    case Json::value_t::array: {
+    case OrderedJson::value_t::array: {
       std::vector<Value> items;
-      for (const Json& item : j) items.push_back(convert(item, from_user, depth + 1));
+      for (const OrderedJson& item : j) items.push_back(convert(item, from_user, depth + 1));
       return Value::list(std::move(items));
     }
-    case Json::value_t::object: {
+    case OrderedJson::value_t::object: {
       std::vector<std::pair<Value, Value>> items;
       for (const auto& [key, item] : j.items())
         items.emplace_back(Value::text(Text(key, from_user)), convert(item, from_user, depth + 1));
@@ -265,8 +265,8 @@ Value convert(const Json& j, bool from_user, int depth) {
 
 Value from_json(std::string_view json, bool from_user, const std::string& where) {
   try {
-    return convert(Json::parse(json), from_user, 0);
-  } catch (const Json::exception& e) {
+    return convert(OrderedJson::parse(json), from_user, 0);
+  } catch (const OrderedJson::exception& e) {
     fail(ErrorKind::kCorruptData, where.c_str(), "wanted JSON, found ", e.what());
   }
 }
