@@ -417,6 +417,27 @@ TEST_F(RowKernels, EmbeddingAndItsGradientTouchOnlyTheRowsNamed) {
     }
 }
 
+TEST_F(RowKernels, CopyColumnsTouchesNoOthersAndClearsWithoutASource) {
+  for (DType type : {DType::kF32, DType::kBF16})
+    for (int64_t rows : {0, 1, 700})
+      for (int64_t width : {1, 40, 129})
+        for (int threads : {1, 3}) {
+          set_thread_count(threads);
+          const int64_t first = width / 3, to = width / 4, columns = width / 2;
+          Matrix x(rows, width, type, 1), y(rows, width, type, 2), want = y;
+          for (int64_t i = 0; i < rows; ++i)
+            for (int64_t j = 0; j < columns; ++j) want.set(i, to + j, x.get(i, first + j));
+          kernels::copy_columns(rows, columns, columns_from(x.view(), first), columns_from(y.view(), to));
+          EXPECT_TRUE(y.bytes == want.bytes) << rows << " x " << width;
+          for (int64_t i = 0; i < rows; ++i)
+            for (int64_t j = 0; j < columns; ++j) want.set(i, to + j, 0);
+          kernels::copy_columns(rows, columns, {}, columns_from(y.view(), to));
+          EXPECT_TRUE(y.bytes == want.bytes) << rows << " x " << width << ", cleared";
+        }
+  Matrix a(2, 4, DType::kF32), b(2, 4, DType::kBF16);
+  EXPECT_THROW(kernels::copy_columns(2, 4, a.view(), b.view()), Error);
+}
+
 TEST_F(RowKernels, ConversionsRoundToNearestEvenOverAllHalvesAndHardCases) {
   std::vector<uint16_t> halves(65536);
   std::iota(halves.begin(), halves.end(), 0);

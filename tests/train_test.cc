@@ -257,6 +257,37 @@ TEST(Trainer, RefusesWhatCannotFitBeforeItAllocates) {
   }
 }
 
+TEST(Forecast, ReckonsARunFromAStepAndLeavesNothingBehind) {
+  TrainFolder folder;
+  TrainConfig c = tiny_config(folder / "run");
+  c.train.steps = 500;
+  const Forecast f = forecast(c);
+  EXPECT_GT(f.step_seconds, 0);
+  EXPECT_EQ(f.step_tokens, 2 * 2 * 16);  // micro-batches of sequences
+  EXPECT_EQ(f.steps, 500);
+  EXPECT_DOUBLE_EQ(f.seconds, 500 * f.step_seconds);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+
+  c.train.steps = 0, c.train.minutes = 3;
+  const Forecast by_time = forecast(c);
+  EXPECT_EQ(by_time.seconds, 180);
+  EXPECT_DOUBLE_EQ(by_time.steps, 180 / by_time.step_seconds);
+}
+
+TEST(Forecast, IsRecordedWithTheFirstStepAndComesBackWithTheResult) {
+  TrainFolder folder;
+  const TrainConfig c = tiny_config(folder / "run");
+  MemorySource source = tiny_source(c);
+  TrainParts parts{source};
+  parts.forecast.step_seconds = 0.25;
+  const TrainResult r = train(c, parts);
+  EXPECT_EQ(r.forecast.step_seconds, 0.25);
+  EXPECT_GT(r.step_seconds, 0);
+  const auto rows = rows_of(folder / "run");
+  EXPECT_EQ(metric_value(rows[0], "extra.step_forecast"), 0.25);
+  EXPECT_TRUE(std::isnan(metric_value(rows[1], "extra.step_forecast")));
+}
+
 TEST(Memory, NeedIsCloseToWhatARunTakes) {
   TrainFolder folder;
   TrainConfig c = tiny_config(folder / "run");
