@@ -4,8 +4,10 @@
     ninja -C build lyceum_bench_products && bench/peers/onednn_products.py [--shape olmoe] [--experts 8] [--rounds 5]
 
 oneDNN has no grouped product: it is called once per expert, rows gathered beforehand (not timed), without the
-activation. Both sides use the same number of threads. The figure of a case is the median over rounds; the ratio is
-taken round by round. A machine without PyTorch: install it (`pip install torch`), nothing else needs it.
+activation. Both sides use the same number of threads. Ours are of bf16 operands, as in training; oneDNN's of the type
+that is fastest there: bf16 where the CPU has AVX-512, else f32 (--dtype says otherwise). The figure of a case is the
+median over rounds; the ratio is taken round by round. A machine without PyTorch: install it (`pip install torch`),
+nothing else needs it.
 """
 import argparse
 import re
@@ -23,7 +25,11 @@ except ImportError:
 SHAPES = {"olmoe": (2048, 1024, 64, 8, 64), "small": (512, 256, 32, 4, 128)}  # d_model d_ff experts top_k tokens/expert
 
 
-def peer_cases(shape, experts):
+def fastest_dtype():
+    return "bf16" if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else "f32"
+
+
+def peer_cases(shape, experts, dtype):
     d_model, d_ff, n_experts, top_k, tokens = SHAPES[shape]
     n = experts or n_experts
     rows = tokens * top_k
@@ -31,7 +37,7 @@ def peer_cases(shape, experts):
     linear = getattr(torch.ops.mkldnn, "_linear_pointwise")
 
     def many(count, *size):
-        return [torch.randn(*size, dtype=torch.bfloat16) * 0.1 for _ in range(count)]
+        return [torch.randn(*size, dtype=dtype) * 0.1 for _ in range(count)]
 
     x, h = many(n, rows, d_model), many(n, rows, d_ff)
     dpre, dout = many(n, rows, 2 * d_ff), many(n, rows, d_model)
@@ -44,7 +50,7 @@ def peer_cases(shape, experts):
         return lambda: [linear(i, w, None, "none", [], "") for i, w in zip(inputs, weights)]
 
     def wgrad(dy, inputs, like):
-        total = [torch.zeros_like(w) for w in like]  # bf16: more than ours has to write is not asked of it
+        total = [torch.zeros_like(w) for w in like]  # never more than ours has to write
         return lambda: [torch.mm(d.t(), i, out=t) for d, i, t in zip(dy, inputs, total)]
 
     flops = 2.0 * n * rows * d_model * d_ff
@@ -75,10 +81,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--dtype", choices=("bf16", "f32"), default=fastest_dtype())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
-    cases = peer_cases(arguments.shape, arguments.experts)
+    dtype = torch.bfloat16 if arguments.dtype == "bf16" else torch.float32
+    cases = peer_cases(arguments.shape, arguments.experts, dtype)
     rates = {name: ([], []) for name in cases}
     with torch.no_grad():
         for _ in range(arguments.rounds):
@@ -93,7 +101,7 @@ def main():
                 rates[name][0].append(mine[name])
                 rates[name][1].append(statistics.median(samples))
     print(head)
-    print(f"PyTorch {torch.__version__} (oneDNN), {arguments.threads} threads, {arguments.shape}")
+    print(f"PyTorch {torch.__version__} (oneDNN, {arguments.dtype}), {arguments.threads} threads, {arguments.shape}")
     print(f"{'product':<18} {'ours':>8} {'oneDNN':>8} {'ratio':>7}   (TFLOP/s, medians of {arguments.rounds} rounds)")
     for name, (a, b) in rates.items():
         ratio = statistics.median(x / y for x, y in zip(a, b))

@@ -16,7 +16,7 @@ namespace {
 
 // A weight gradient sums this many slots before it touches dW, and packs that many panels of dy at once; with
 // operands of half the size twice as many fit the caches.
-int64_t slot_block(const ProductTable& table) { return table.operand == DType::kBF16 ? 1024 : 480; }
+int64_t slot_block(const ProductTable& table) { return table.operand == DType::kBF16 ? 1024 : 320; }
 int64_t wide_panels(const ProductTable& table) { return table.operand == DType::kBF16 ? 16 : 8; }
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }

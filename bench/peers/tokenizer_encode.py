@@ -2,7 +2,7 @@
 """Encoding speed beside Hugging Face `tokenizers` (for a .model: `sentencepiece`): the same texts, the same ids, turn by
 turn.
 
-Usage: bench/peers/tokenizers.py TOKENIZER TEXT... [--peer build/lyceum_text_peer] [--rounds 9] [--threads 1,2]
+Usage: bench/peers/tokenizer_encode.py TOKENIZER TEXT... [--peer build/lyceum_text_peer] [--rounds 9] [--threads 1,2]
 TOKENIZER: a tokenizer.json, a SentencePiece model, or unigram:N, bert:N: trained on the texts, with N pieces, as
 XLM-R's and BERT's are made.
 Every text file is cut into documents of about 8 KB at line ends. A round times ours, then theirs (encode_batch_fast,
