@@ -1,12 +1,16 @@
-// For tools/check_transformers.py: trains a tiny model, and writes the logits of any model folder.
+// For tools/check_transformers.py and bench/peers/time_to_loss.py: trains a tiny model, writes the logits of
+// any model folder, and what a recipe learns from.
 //   lyceum_train_peer train FOLDER bf16|f32           prints the checkpoint's path
 //   lyceum_train_peer rewrite MODEL FOLDER
 //   lyceum_train_peer logits MODEL OUT.safetensors ID...
+//   lyceum_train_peer batches RECIPE N OUT            N micro-batches: int32 ids, then targets (-100: not
+//   counted)
 #include <cstdio>
 
 #include "base/file.h"
 #include "models/families.h"
 #include "models/weights.h"
+#include "train/open_data.h"
 #include "train_fixture.h"
 
 namespace lyceum {
@@ -56,6 +60,23 @@ int write_logits(const std::string& path, const std::string& out, const std::vec
   return 0;
 }
 
+int write_batches(const std::string& recipe, int64_t n, const std::string& path) {
+  const OpenedData data = open_data(read_recipe(recipe, {}));
+  std::string bytes;
+  const auto put = [&](const std::vector<int32_t>& row) {
+    bytes.append(reinterpret_cast<const char*>(row.data()), row.size() * sizeof(int32_t));
+  };
+  for (int64_t i = 0; i < n; ++i) {
+    Batch b;
+    data.source->next(b);
+    for (size_t t = 0; t < b.targets.size(); ++t)
+      if (b.weights[t] == 0) b.targets[t] = -100;
+    put(b.ids), put(b.targets);
+  }
+  write_file(path, bytes);
+  return 0;
+}
+
 }  // namespace
 }  // namespace lyceum
 
@@ -64,6 +85,7 @@ int main(int argc, char** argv) {
   try {
     if (a.size() == 3 && a[0] == "train") return lyceum::train_tiny(a[1], a[2]);
     if (a.size() == 3 && a[0] == "rewrite") return lyceum::rewrite(a[1], a[2]);
+    if (a.size() == 4 && a[0] == "batches") return lyceum::write_batches(a[1], std::stoll(a[2]), a[3]);
     if (a.size() > 3 && a[0] == "logits") {
       std::vector<int32_t> ids;
       for (size_t i = 3; i < a.size(); ++i) ids.push_back(std::stoi(a[i]));

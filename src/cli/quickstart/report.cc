@@ -118,16 +118,15 @@ std::vector<Headline> headlines_of(const Result& r) {
                  "xz -9 on the same bytes: " + number(all.xz_bits_per_byte, 3), wins ? "good" : "warn"});
   out.push_back({"parameters", human_count(static_cast<double>(t.parameters)),
                  human_count(static_cast<double>(t.active_parameters)) + " of them for each token", ""});
-  out.push_back(
-      {"read", human_count(static_cast<double>(t.tokens)) + " tokens", "in " + human_seconds(t.seconds), ""});
+  out.push_back({"read", human_count(static_cast<double>(t.tokens)) + " tokens",
+                 "in " + human_seconds(t.seconds) + ", " + number(t.step_seconds, 3, " s a step") +
+                     (t.step_forecast > 0 ? " (" + number(t.step_forecast, 3, " s were forecast)") : ""),
+                 ""});
   out.push_back(
       {"tokens per second", human_count(t.tokens_per_second),
        number(t.tflops, 3, " TFLOP/s") +
            (t.share_of_peak > 0 ? ", " + number(100 * t.share_of_peak, 0, " % of this CPU's peak") : ""),
        ""});
-  out.push_back({"a step", number(t.step_seconds, 3, " s"),
-                 t.step_forecast > 0 ? "forecast before the run: " + number(t.step_forecast, 3, " s") : "",
-                 ""});
   return out;
 }
 
