@@ -105,9 +105,8 @@ def main():
         print(f"{name:<12}{theirs:>10.2f}{ours:>10.2f}{tokens / theirs:>13.0f}{tokens / ours:>14.0f}"
               f"{statistics.median(ratios):>8.2f}   {' '.join(f'{r:.2f}' for r in ratios)}", flush=True)
         del peer
-    # of all variants of this call: ask for one at a time to compare memory
-    theirs, ours = (resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(f"most memory in use: torch {theirs:.2f} GiB, lyceum {ours:.2f} GiB")
+    # of all variants of this call: ask for one at a time to compare memory with what `lyceum bench step` says
+    print(f"most memory in use: torch {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
 if __name__ == "__main__":
