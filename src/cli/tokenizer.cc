@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/threads.h"
 #include "cli/verb.h"
 #include "data/document.h"
 #include "text/bpe_trainer.h"
@@ -99,13 +100,19 @@ void train(TrainOptions options) {
   };
   {
     Progress bar("read and count", static_cast<double>(files.size()), "files");
-    for (const std::string& file : files) {
-      for (std::string& text : texts_of(file)) {
-        held += text.size();
-        texts.push_back(std::move(text));
-      }
+    const size_t at_once = 2 * static_cast<size_t>(thread_count());
+    for (size_t first = 0; first < files.size(); first += at_once) {
+      std::vector<std::vector<std::string>> read(std::min(at_once, files.size() - first));
+      parallel_for(static_cast<int64_t>(read.size()), [&](int64_t i, int) {
+        read[static_cast<size_t>(i)] = texts_of(files[first + static_cast<size_t>(i)]);
+      });
+      for (std::vector<std::string>& of_file : read)
+        for (std::string& text : of_file) {
+          held += text.size();
+          texts.push_back(std::move(text));
+        }
       if (held > (size_t{64} << 20)) flush();
-      bar.add(1);
+      bar.add(static_cast<double>(read.size()));
     }
     flush();
   }
