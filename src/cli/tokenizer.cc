@@ -84,6 +84,9 @@ struct TrainOptions {
   std::string out;
 };
 
+constexpr size_t kHeldBytes = size_t{64} << 20;  // of text in memory, then its words are counted
+constexpr size_t kReadBytes = size_t{8} << 20;   // of files read side by side; a larger one is read alone
+
 void train(TrainOptions options) {
   const double begin = steady_seconds();
   options.trainer.progress = true;
@@ -100,9 +103,15 @@ void train(TrainOptions options) {
   };
   {
     Progress bar("read and count", static_cast<double>(files.size()), "files");
-    const size_t at_once = 2 * static_cast<size_t>(thread_count());
-    for (size_t first = 0; first < files.size(); first += at_once) {
-      std::vector<std::vector<std::string>> read(std::min(at_once, files.size() - first));
+    for (size_t first = 0, next; first < files.size(); first = next) {
+      size_t bytes = 0;
+      for (next = first; next < files.size(); ++next) {
+        std::error_code error;  // texts_of() says what is wrong with it
+        const auto size = std::filesystem::file_size(files[next], error);
+        if (!error) bytes += static_cast<size_t>(size);
+        if (next > first && bytes > kReadBytes) break;
+      }
+      std::vector<std::vector<std::string>> read(next - first);
       parallel_for(static_cast<int64_t>(read.size()), [&](int64_t i, int) {
         read[static_cast<size_t>(i)] = texts_of(files[first + static_cast<size_t>(i)]);
       });
@@ -111,7 +120,7 @@ void train(TrainOptions options) {
           held += text.size();
           texts.push_back(std::move(text));
         }
-      if (held > (size_t{64} << 20)) flush();
+      if (held > kHeldBytes) flush();
       bar.add(static_cast<double>(read.size()));
     }
     flush();

@@ -330,8 +330,8 @@ std::string make_tokenizer_json(const BpeTrainerOptions& options, const SplitPat
                      {"normalized", false},
                      {"special", true}});
   const std::vector<std::string>& symbols = merger.symbols();
-  OrderedJson::object_t
-      vocab;  // keeps its order by being a vector; its own insertion would look through all keys
+  // Keeps its order by being a vector; its own insertion would look through all keys.
+  OrderedJson::object_t vocab;
   for (size_t i = 0; i < symbols.size(); ++i)
     static_cast<OrderedJson::object_t::Container&>(vocab).emplace_back(symbols[i], i);
   std::unordered_map<uint64_t, size_t> last;
