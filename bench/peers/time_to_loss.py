@@ -5,9 +5,9 @@
 
 Both sides begin with the same weights (PyTorch's) and read the same batches in the same order: those of the loader,
 written out beforehand. Same losses (cross-entropy and the balance loss as transformers has it), clipping, constant
-learning rate. PyTorch is the fastest of its variants on this CPU, each tried for a few steps; only its steps are timed.
-Both sides' checkpoints are scored by `lyceum eval` on the same held-out documents. Lyceum's clock is that of
-`lyceum train`, with all that it does between steps. Exits with 77 without torch and transformers.
+learning rate. PyTorch is the fastest of its variants on this CPU, each tried for a few steps. Only steps are timed, on
+both sides. Both sides' checkpoints are scored by `lyceum eval` on the same held-out documents. Exits with 77 without
+torch and transformers.
 """
 import argparse
 import json
@@ -20,9 +20,9 @@ import time
 try:
     import torch
     from transformers import OlmoeConfig, OlmoeForCausalLM
+    from transformers.utils import logging
 
     from torch_step import VARIANTS
-    from transformers.utils import logging
 except ImportError as missing:
     print(f"skipped: {missing.name} is not installed (pip install torch transformers)")
     sys.exit(77)
@@ -78,7 +78,7 @@ def model_of(config, variant):
 
 class Peer:
     def __init__(self, o, config, variant, batches):
-        self.o, self.batches, self.at = o, batches, 0
+        self.batches, self.at = batches, 0
         self.model, self.forward, self.autocast = model_of(config, variant)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=o.lr, betas=(0.9, 0.95), eps=1e-8, weight_decay=0,
                                            fused=True)
