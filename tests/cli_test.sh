@@ -40,6 +40,9 @@ refuses() { # WORDS ARGUMENTS...   exit code 1 or 2, one line on stderr that has
 }
 mkdir "$work/empty" "$work/binary"
 head -c 5000 /dev/urandom >"$work/binary/noise"
+refuses "File does not exist: $work/none.toml; lyceum train --help" train "$work/none.toml"
+refuses '--temp: wanted a number from 0 on, found "warm"' generate "$work/none" --prompt x --temp warm
+refuses "lyceum tokenizer encode --help" tokenizer encode
 refuses "$work/none" eval "$work/none" --data "$work/empty"
 refuses "$work/none" generate "$work/none" --prompt x
 refuses "$work/missing" quickstart --run "$work/run1" --text "$work/missing"

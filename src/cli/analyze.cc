@@ -5,6 +5,7 @@
 
 #include "analysis/report.h"
 #include "base/file.h"
+#include "cli/numbers.h"
 #include "cli/routing_pages.h"
 #include "cli/verb.h"
 #include "eval/documents.h"
@@ -70,7 +71,7 @@ void add_analyze(CLI::App& root) {
   app->add_option("--out", o->out, "the page")->capture_default_str();
   app->add_option("--json", o->json, "write the figures to this file too");
   app->add_option("--tokens", o->collect.tokens_per_domain, "read of each domain")
-      ->check(CLI::PositiveNumber)
+      ->check(finite_number(true))
       ->capture_default_str();
   app->add_option("--window", o->collect.window, "tokens read at once")
       ->check(CLI::Range(2, 1 << 20))

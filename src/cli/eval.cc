@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "cli/model_folder.h"
+#include "cli/numbers.h"
 #include "cli/verb.h"
 #include "eval/documents.h"
 
@@ -67,7 +68,7 @@ void add_eval(CLI::App& root) {
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();
   app->add_option("--stride", o->likelihood.stride, "tokens from window to window (half a window)")
-      ->check(CLI::PositiveNumber);
+      ->check(finite_number(true));
   app->add_option("--dtype", o->dtype, "bf16 or f32")->capture_default_str();
   app->add_option("--json", o->json, "write the table to this file too");
   app->footer(

@@ -73,8 +73,12 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? 0 : 2;
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    std::string help = "lyceum";
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();)
+      at = at->get_subcommands()[0], help += " " + at->get_name();
+    std::fprintf(stderr, "lyceum: %s; %s --help says how\n", e.what(), help.c_str());
+    return 2;
   } catch (const Error& e) {
     std::fprintf(stderr, "lyceum: %s\n", e.what());
     return e.kind() == ErrorKind::kCancelled ? 130 : 1;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/numbers.h"
 
 namespace lyceum {
 
@@ -17,10 +18,10 @@ void add_text_options(CLI::App& app, TextOptions& o) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--temp,--temperature", s.temperature, "0: always the best id")
-      ->check(CLI::NonNegativeNumber)
+      ->check(finite_number(false))
       ->capture_default_str();
   app.add_option("--top-k", s.top_k, "choose among the k best; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(finite_number(false))
       ->capture_default_str();
   app.add_option("--top-p", s.top_p, "choose among the best that reach this probability")
       ->check(CLI::Range(1e-6, 1.0))
@@ -32,11 +33,11 @@ void add_text_options(CLI::App& app, TextOptions& o) {
       ->check(CLI::Range(0.01, 100.0))
       ->capture_default_str();
   app.add_option("--repeat-last-n", s.repetition_window, "how many ids count as recent")
-      ->check(CLI::PositiveNumber)
+      ->check(finite_number(true))
       ->capture_default_str();
   app.add_option("--domain", o.generate.domain,
                  "number of the text's domain, for a model whose experts are chosen by domain")
-      ->check(CLI::NonNegativeNumber);
+      ->check(finite_number(false));
   app.add_option("-s,--seed", s.seed, "of the random choice")->capture_default_str();
   app.add_option("--dtype", o.dtype, "bf16 or f32")->capture_default_str();
   app.add_flag("--ignore-eos", o.ignore_eos, "go on after the end of the text");
