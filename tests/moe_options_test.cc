@@ -182,6 +182,17 @@ TEST(Options, NumbersThatContradictEachOtherAreRefused) {
            {"hash", [](RouterOptions& o) { o.vocab = 0; }, "hash wants the size of the vocabulary"},
            {"random_routed", [](RouterOptions& o) { o.top_k = 2; }, "random_routed gives each token one"},
            {"random_routed", [](RouterOptions& o) { o.n_domains = 3; }, "n_domains = 3 does not divide 8"},
+           {"random_routed",
+            [](RouterOptions& o) {
+              o.domain_experts = {3, 4};
+            },
+            "that add up to 8 experts"},
+           {"random_routed", [](RouterOptions& o) { o.domain_experts = {8}; }, "wants 2 numbers from 1"},
+           {"random_routed",
+            [](RouterOptions& o) {
+              o.domain_experts = {0, 8};
+            },
+            "wants 2 numbers from 1"},
            {"hierarchical", [](RouterOptions& o) { o.groups = 1, o.kept_groups = 1; }, "set groups"},
            {"hierarchical", [](RouterOptions& o) { o.top_k = 3; }, "cannot come evenly from 2 groups"},
            {"softmax_top_k", [](RouterOptions& o) { o.groups = 3; }, "groups = 3 does not divide 8"},

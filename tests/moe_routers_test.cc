@@ -344,19 +344,34 @@ TEST(StMoe, PlacesAllFirstChoicesBeforeAnySecondOne) {
   }
 }
 
+// Of 31 ids a domain with `size` experts gives each 31 / size or one more, other domains' experts none.
+void expect_even(const Parameter& table, const std::vector<int64_t>& sizes) {
+  int64_t begin = 0;
+  for (size_t d = 0; d < sizes.size(); begin += sizes[d++]) {
+    std::vector<int64_t> ids(12);
+    for (size_t v = 0; v < 31; ++v) ++ids[static_cast<size_t>(table.value.i32()[d * 31 + v])];
+    for (int64_t e = 0; e < 12; ++e) {
+      const bool own = e >= begin && e < begin + sizes[d];
+      EXPECT_GE(ids[static_cast<size_t>(e)], own ? 31 / sizes[d] : 0) << "domain " << d << " expert " << e;
+      EXPECT_LE(ids[static_cast<size_t>(e)], own ? 31 / sizes[d] + 1 : 0)
+          << "domain " << d << " expert " << e;
+    }
+  }
+}
+
+TEST(RandomRouted, GivesEachDomainAsManyExpertsAsItIsTold) {
+  RouterOptions o = options_of("random_routed", 12, 1);
+  o.n_domains = 3, o.domain_experts = {1, 4, 7};
+  Case c(o);
+  expect_even(*c.parameters.find("mlp.route_table"), {1, 4, 7});
+}
+
 TEST(RandomRouted, SpreadsTheIdsOfADomainEvenlyOverItsOwnExperts) {  // PanGu-Sigma
   RouterOptions o = options_of("random_routed", 12, 1);
   o.n_domains = 3;
   Case c(o);
   const Parameter* table = c.parameters.find("mlp.route_table");
-  for (int32_t d = 0; d < 3; ++d) {
-    std::vector<int> ids(12);
-    for (int64_t v = 0; v < 31; ++v) ++ids[static_cast<size_t>(table->value.i32()[d * 31 + v])];
-    for (int32_t e = 0; e < 12; ++e) {
-      if (e / 4 == d) EXPECT_TRUE(ids[static_cast<size_t>(e)] == 7 || ids[static_cast<size_t>(e)] == 8);
-      else EXPECT_EQ(ids[static_cast<size_t>(e)], 0);
-    }
-  }
+  expect_even(*table, {4, 4, 4});
   const Routing r = c.route();
   for (int64_t t = 0; t < r.tokens; ++t)
     expect_edges(r, t,
