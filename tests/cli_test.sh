@@ -151,6 +151,7 @@ refuses "would have no effect" train "$tiny" --train.folder="$work/runs/x" --opt
 refuses "begun with another recipe" train "$tiny" --model.d_ff=32
 refuses "wanted a file, found a device" generate "$run" -f /dev/null
 
+# timeout sends the signal to the process and to its group: two signals are one wish
 timeout -s INT 3 "$lyceum" train "$tiny" --train.folder="$work/runs/long" --train.steps=1000000 >"$work/out" 2>"$work/err" </dev/null
 check "Ctrl-C saves" grep -qE 'stopped after step [0-9]+, saved in ' "$work/err"
 again=$(sed -n 's/.*go on with: lyceum \(.*\)/\1/p' "$work/err")

@@ -5,18 +5,23 @@
 #include <atomic>
 #include <csignal>
 
+#include "base/clock.h"
+
 namespace lyceum {
 namespace {
 
 constexpr int kSignals[] = {SIGINT, SIGTERM};
-std::atomic<int> signals{0};
+constexpr double kSameWish =
+    1;  // seconds: timeout(1) and batch systems send a signal to the process and to its group
+std::atomic<double> first_signal;  // when it came, steady seconds; 0: none has
+static_assert(std::atomic<double>::is_always_lock_free);
 std::string last_words;  // set while no handler is installed
 
-void count_signal(int number) {
-  if (signals.fetch_add(1) > 0) {
-    std::signal(number, SIG_DFL);
-    std::raise(number);
-  }
+void stop_or_end(int number) {  // async-signal-safe calls only
+  double none = 0, now = steady_seconds();
+  if (first_signal.compare_exchange_strong(none, now) || now - none < kSameWish) return;
+  std::signal(number, SIG_DFL);
+  std::raise(number);
 }
 
 void end_now(int) {  // async-signal-safe calls only
@@ -32,11 +37,11 @@ void install(void (*handler)(int)) {
 }  // namespace
 
 StopOnSignal::StopOnSignal() {
-  signals = 0;
-  install(count_signal);
+  first_signal = 0;
+  install(stop_or_end);
 }
 StopOnSignal::~StopOnSignal() { install(SIG_DFL); }
-bool StopOnSignal::stop_requested() { return signals.load() > 0; }
+bool StopOnSignal::stop_requested() { return first_signal.load() > 0; }
 
 EndOnSignal::EndOnSignal(const std::string& line) {
   last_words = "\n" + line + "\n";

@@ -8,7 +8,8 @@
 
 namespace lyceum {
 
-// Asks the trainer to save and stop after the step; a second signal ends the process as it stands.
+// Asks the trainer to save and stop after the step; another signal, at least a second later, ends the process
+// as it stands.
 class StopOnSignal : public TrainObserver {
  public:
   StopOnSignal();
