@@ -11,8 +11,9 @@ namespace lyceum {
 namespace {
 
 constexpr int kSignals[] = {SIGINT, SIGTERM};
-constexpr double kSameWish =
-    1;  // seconds: timeout(1) and batch systems send a signal to the process and to its group
+// Seconds in which a signal that comes again says the same: timeout(1) and batch systems send it to the
+// process and to its group.
+constexpr double kSameWish = 1;
 std::atomic<double> first_signal;  // when it came, steady seconds; 0: none has
 static_assert(std::atomic<double>::is_always_lock_free);
 std::string last_words;  // set while no handler is installed
