@@ -224,6 +224,33 @@ TEST_F(Checkpoint, MissingExtraAndMisshapenTensorsAreNamed) {
             std::string::npos);
 }
 
+// A file that says "tied" and has an output matrix of its own was written for another configuration.
+TEST_F(Checkpoint, AnOutputMatrixBesideATiedEmbeddingMustEqualIt) {
+  for (const char* family : {"olmoe", "gpt_neox"}) {
+    const bool olmoe = std::string(family) == "olmoe";
+    const std::string head = olmoe ? "lm_head.weight" : "embed_out.weight";
+    ModelConfig c = read_model_config(kConfig, "config.json");
+    c.family = family, c.tied = true, c.qk_norm = AttentionOptions::QkNorm::kNone;
+    if (!olmoe) c.n_experts = c.top_k = 0;
+    Model model(c, DType::kF32), other(c, DType::kF32);
+    model.initialise(RandomKey(5)), other.initialise(RandomKey(6));
+    const auto embedding = [](const Model& m) {
+      for (TensorSource& s : weight_sources(m, FileDType::kF32))
+        if (s.name.find("embed") != std::string::npos) return s;
+      return TensorSource{};
+    };
+    const auto with = [&](const Model& m) {
+      write(model, FileDType::kF32,
+            [&](std::vector<TensorSource>& s) { s.push_back(embedding(m)), s.back().name = head; });
+      return message([&] { open_model(folder_, DType::kF32); });
+    };
+    EXPECT_EQ(with(model), "nothing was refused");
+    EXPECT_EQ(with(other), folder_ + ": " + head + " differs from " + embedding(model).name +
+                               ", of which config.json makes it a copy: set tie_word_embeddings to false if "
+                               "the output matrix is one of its own");
+  }
+}
+
 // Oracle: the values by the definitions of the formats, element by element.
 TEST_F(Checkpoint, PackedWeightsAreReadAsTheNumbersTheyStandFor) {
   const auto packed = [](const char* name, FileDType type, std::vector<int64_t> shape, auto&& value) {

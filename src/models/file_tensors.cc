@@ -105,4 +105,11 @@ std::vector<std::string> whole_names(const ModelConfig& config, const Parameter&
   return {renamed(p.name, names.stacked), renamed(p.name, names.renames)};
 }
 
+std::vector<std::string> embedding_copies(const ModelConfig& config) {
+  const TensorNames& names = find_family(config.family).names;
+  std::vector<std::string> copies(names.copies.begin(), names.copies.end());
+  if (config.tied) copies.push_back(renamed("lm_head.weight", names.renames));
+  return copies;
+}
+
 }  // namespace lyceum

@@ -64,7 +64,7 @@ struct TensorNames {
   std::vector<Rename> renames = {};
   // Places parameters that the rules below do not cover; returns whether it did. `name`: after the renames.
   bool (*place)(const ModelConfig& config, Parameter& p, const std::string& name, FileTensors& out) = nullptr;
-  std::vector<const char*> unread = {};  // ends of names that files may hold beside: copies, buffers
+  std::vector<const char*> copies = {};  // further tensors that a file may hold the embedding in
   bool more_blocks = false;              // and blocks beyond the last, which predict further tokens
   std::vector<Rename> stacked = {};      // instead of the above, in files of transformers 5 as it holds them
 };
@@ -75,6 +75,10 @@ FileTensors published_tensors(const ModelConfig& config, const std::vector<Param
 // Names under which a file may hold the parameter whole instead, as it is in memory: transformers 5 stacks
 // experts in one tensor ([n_experts, 2 d_ff, d_model], gate rows first) and has names of its own beside it.
 std::vector<std::string> whole_names(const ModelConfig& config, const Parameter& p);
+
+// Tensors that a file may hold beside "model.embed_tokens.weight" and that must equal it: the family's own,
+// and the output matrix of a tied model.
+std::vector<std::string> embedding_copies(const ModelConfig& config);
 
 // The values of a tensor, from `matrix(p, m)`: a matrix of a parameter (its weights, its gradient) in logical
 // order.

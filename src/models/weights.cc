@@ -1,5 +1,9 @@
 #include "models/weights.h"
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -75,6 +79,31 @@ FileTensors tensors_in(const Model& model, const TensorFiles& files) {
   return out;
 }
 
+const FileTensor& embedding_of(const FileTensors& tensors) {
+  for (const FileTensor& t : tensors.all())
+    if (t.spans.front().parameter->name == "model.embed_tokens.weight") return t;
+  fail(ErrorKind::kInternal, "weights", "no tensor holds the embedding");
+}
+
+// A copy of the embedding that differs from it means a file whose config.json is not its own.
+void check_copy(const TensorFiles& files, const FileTensor& embedding, const std::string& name) {
+  FileTensor copy = embedding;
+  copy.name = name;
+  const StoredValues a = find_values(files, embedding), b = find_values(files, copy);
+  const int64_t n = embedding.elements(), step = 1 << 14;
+  std::atomic<bool> same{true};
+  parallel_for((n + step - 1) / step, [&](int64_t task, int) {
+    std::array<float, step> left, right;
+    const int64_t begin = task * step, size = std::min(step, n - begin);
+    a.read(begin, size, left.data()), b.read(begin, size, right.data());
+    if (std::memcmp(left.data(), right.data(), static_cast<size_t>(size) * sizeof(float)) != 0) same = false;
+  });
+  check_data(
+      same, files.path().c_str(), name, " differs from ", embedding.name,
+      ", of which config.json makes it a copy: set tie_word_embeddings to false if the output matrix is "
+      "one of its own");
+}
+
 }  // namespace
 
 FileTensors published_tensors(const Model& model) {
@@ -94,15 +123,15 @@ void load_weights(Model& model, const TensorFiles& files) {
       uses[span.parameter].push_back(
           {values, values.transposed ? transposed_span(span, t.shape[1], t.shape[2]) : span});
   }
-  const TensorNames& names = find_family(model.config().family).names;
+  const bool more_blocks = find_family(model.config().family).names.more_blocks;
+  const std::vector<std::string> copies = embedding_copies(model.config());
   const std::string beyond = "model.layers." + std::to_string(model.config().n_layers) + ".";
   for (const std::string& name : files.names()) {
-    bool harmless =
-        name.ends_with(".rotary_emb.inv_freq") || (model.config().tied && name == "lm_head.weight");
-    for (const char* end : names.unread) harmless |= name.ends_with(end);
-    harmless |= names.more_blocks && name.starts_with(beyond);
-    check_data(used.count(name) || harmless, where.c_str(), "the tensor ", name, " has no place in a ",
-               model.config().family, " model of this configuration");
+    const bool copy = std::find(copies.begin(), copies.end(), name) != copies.end();
+    if (copy) check_copy(files, embedding_of(wanted), name);
+    const bool harmless = name.ends_with(".rotary_emb.inv_freq") || (more_blocks && name.starts_with(beyond));
+    check_data(used.count(name) || copy || harmless, where.c_str(), "the tensor ", name,
+               " has no place in a ", model.config().family, " model of this configuration");
   }
   for (Parameter* p : model.parameters()) load_parameter(*p, uses.at(p));
 }
