@@ -238,8 +238,14 @@ TEST(Levels, WgradEqualsReferenceAndKeepsThePaddingZero) {
     for (int64_t g = 0; g < c.groups.n; ++g)
       pack_weight(layout, ones.data(), dw.f32.data() + g * layout.size(), 4);
     if (c.slots > 0 && !c.gathered) x.set(0, std::numeric_limits<float>::infinity());  // not into the padding
+    double squares = 0, plain = 0;
     product_wgrad(c.groups, dy.rows_of(), c.gather, x.rows_of(), c.gather, layout, dw.f32.data(),
-                  layout.size());
+                  layout.size(), &squares);
+    for (int64_t i = 0; i < c.groups.n * layout.size(); ++i)
+      plain += std::pow(static_cast<double>(dw.f32[static_cast<size_t>(i)]), 2);
+    EXPECT_EQ(std::isfinite(squares), std::isfinite(plain)) << text(c.s);
+    EXPECT_NEAR(std::isfinite(plain) ? squares : 0, std::isfinite(plain) ? plain : 0, 1e-9 * plain)
+        << text(c.s);
     return std::vector<Result>{{"dw", dw}};
   });
 }
@@ -387,8 +393,12 @@ std::vector<float> all_bits(uint64_t seed, bool extreme, DType type, DType weigh
   std::vector<float> dw(static_cast<size_t>(5 * w.layout.size()));
   product(groups, x.rows_of(), nullptr, w.view(false), y.rows_of());
   product_dgrad(groups, dy.rows_of(), nullptr, w.view(false), dx.rows_of());
-  product_wgrad(groups, dy.rows_of(), nullptr, x.rows_of(), nullptr, w.layout, dw.data(), w.layout.size());
+  double squares = 0;
+  product_wgrad(groups, dy.rows_of(), nullptr, x.rows_of(), nullptr, w.layout, dw.data(), w.layout.size(),
+                &squares);
   std::vector<float> out = y.f32;
+  out.push_back(static_cast<float>(squares));
+  out.push_back(static_cast<float>(squares - static_cast<double>(out.back())));
   out.insert(out.end(), dx.f32.begin(), dx.f32.end());
   out.insert(out.end(), dw.begin(), dw.end());
   return out;

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "kernels/optimizer.h"
 #include "kernels/product_blocks.h"
 #include "kernels/product_simd.h"
 #include "kernels/products_reference.h"
@@ -113,7 +114,7 @@ class Head {
   // From E with this shift: slopes in place, then dx and dW.
   template <class Factors>
   void backward(int64_t first, int64_t n, const float* shift, const float* logsumexp, Factors&& factors,
-                Rows dx, float* dw) const {
+                Rows dx, float* dw, double* squares) const {
     parallel_ranges(n, 16, [&](int64_t begin, int64_t end, int) {
       for (int64_t r = begin; r < end; ++r) {
         set_row(first, r, shift ? shift[r] : 0, logsumexp[first + r], factors(first + r));
@@ -126,7 +127,7 @@ class Head {
         for (int64_t r = begin; r < end; ++r) table_.scale_row(width_, factor_[r], dx_, r, dx, first + r);
       });
     }
-    if (dw) packed_wgrad(table_, n, e_, scaled_, w_.layout, dw);
+    if (dw) packed_wgrad(table_, n, e_, scaled_, w_.layout, dw, first + n == tokens_ ? squares : nullptr);
   }
 
   template <class Body>
@@ -200,15 +201,18 @@ void linear_log_prob(int64_t tokens, ConstRows x, const Weights& w, float scale,
 
 void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, float scale,
                               const int32_t* targets, const float* logsumexp, const float* dlog_prob,
-                              const float* dlogsumexp, Rows dx, float* dw, float* db) {
+                              const float* dlogsumexp, Rows dx, float* dw, float* db, double* squares) {
   if (tokens == 0) return;
   check(!db || w.bias, "head", "a gradient of the bias was asked for without a bias");
-  if (!product_table(x.type, w.layout.type))
-    return reference::linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, dlog_prob, dlogsumexp,
-                                               dx, dw, db);
+  if (!product_table(x.type, w.layout.type)) {
+    reference::linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, dlog_prob, dlogsumexp, dx,
+                                        dw, db);
+    if (dw && squares) *squares = sum_of_squares(w.layout.size(), dw);
+    return;
+  }
   if (w.bias)
     return biased::linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, dlog_prob, dlogsumexp,
-                                            dx, dw, db);
+                                            dx, dw, db, squares);
   const Head head(tokens, x, w, scale, targets, true);
   head.for_blocks([&](int64_t first, int64_t n) {
     head.exponentials(first, n, logsumexp + first, true);
@@ -217,13 +221,13 @@ void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, flo
         [&](int64_t t) {
           return Factor{dlog_prob ? dlog_prob[t] : 0.0f, dlogsumexp ? dlogsumexp[t] : 0.0f};
         },
-        dx, dw);
+        dx, dw, squares);
   });
 }
 
 void linear_cross_entropy(int64_t tokens, ConstRows x, const Weights& w, float scale, const int32_t* targets,
                           const float* weight, const float* z_weight, float* log_prob, float* logsumexp,
-                          Rows dx, float* dw, float* db) {
+                          Rows dx, float* dw, float* db, double* squares) {
   if (tokens == 0) return;
   check(!db || w.bias, "head", "a gradient of the bias was asked for without a bias");
   const auto factors = [&](int64_t t) {
@@ -237,7 +241,7 @@ void linear_cross_entropy(int64_t tokens, ConstRows x, const Weights& w, float s
     for (int64_t t = 0; t < tokens; ++t)
       from_target[t] = factors(t).from_target, from_sum[t] = factors(t).from_sum;
     return linear_log_prob_gradient(tokens, x, w, scale, targets, logsumexp, from_target, from_sum, dx, dw,
-                                    db);
+                                    db, squares);
   }
   const Head head(tokens, x, w, scale, targets, true);
   head.for_blocks([&](int64_t first, int64_t n) {
@@ -248,7 +252,7 @@ void linear_cross_entropy(int64_t tokens, ConstRows x, const Weights& w, float s
       shift = logsumexp + first;
       head.exponentials(first, n, shift, true);
     }
-    head.backward(first, n, shift, logsumexp, factors, dx, dw);
+    head.backward(first, n, shift, logsumexp, factors, dx, dw, squares);
   });
 }
 

@@ -52,7 +52,7 @@ void linear_log_prob(int64_t tokens, ConstRows x, const Weights& w, float scale,
 
 void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, float scale,
                               const int32_t* targets, const float* logsumexp, const float* dlog_prob,
-                              const float* dlogsumexp, Rows dx, float* dw, float* db) {
+                              const float* dlogsumexp, Rows dx, float* dw, float* db, double* squares) {
   const int64_t vocab = w.layout.n;
   const bool narrow = x.type == DType::kBF16 && w.layout.type == DType::kBF16;
   by_blocks(tokens, x, w, [&](int64_t first, int64_t n, float* logits) {
@@ -76,8 +76,8 @@ void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, flo
     }
     if (dx.data) product_dgrad({1, bounds}, slopes, nullptr, w, rows_from(dx, first));
     if (dw)
-      product_wgrad({1, bounds}, slopes, nullptr, rows_from(x, first), nullptr, w.layout, dw,
-                    w.layout.size());
+      product_wgrad({1, bounds}, slopes, nullptr, rows_from(x, first), nullptr, w.layout, dw, w.layout.size(),
+                    first + n == tokens ? squares : nullptr);
   });
 }
 

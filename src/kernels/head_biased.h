@@ -10,6 +10,6 @@ void linear_log_prob(int64_t tokens, ConstRows x, const Weights& w, float scale,
                      float* log_prob, float* logsumexp, int32_t* argmax);
 void linear_log_prob_gradient(int64_t tokens, ConstRows x, const Weights& w, float scale,
                               const int32_t* targets, const float* logsumexp, const float* dlog_prob,
-                              const float* dlogsumexp, Rows dx, float* dw, float* db);
+                              const float* dlogsumexp, Rows dx, float* dw, float* db, double* squares);
 
 }  // namespace lyceum::kernels::biased

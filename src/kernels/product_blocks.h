@@ -47,9 +47,9 @@ void transpose_weights(const ProductTable& table, const Weights& w, void* panels
 // dx = E W.
 void packed_dgrad(const ProductTable& table, int64_t tokens, PackedRows e, const void* panels, int64_t k,
                   Rows dx);
-// dW += E^T x.
+// dW += E^T x; squares as product_wgrad has it.
 void packed_wgrad(const ProductTable& table, int64_t tokens, PackedRows e, ConstRows x,
-                  const WeightLayout& layout, float* dw);
+                  const WeightLayout& layout, float* dw, double* squares);
 
 // 64-byte aligned memory of the calling thread, at least `bytes`, kept; `use` 0..3 separates buffers.
 void* worker_memory(int use, int64_t bytes);

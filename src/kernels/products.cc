@@ -3,13 +3,16 @@
 #include "kernels/products.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "kernels/optimizer.h"
 #include "kernels/product_blocks.h"
 #include "kernels/product_check.h"
 #include "kernels/products_reference.h"
+#include "kernels/row_table.h"
 
 namespace lyceum::kernels {
 namespace {
@@ -293,9 +296,55 @@ const std::vector<ProductTask>& cut_inputs(const Groups& groups, const WeightLay
   return tasks;
 }
 
+// The sums of squares of dW's slabs, one for every block of inputs of every panel: cut by shape and loads
+// alone and added in their order, whatever thread summed them.
+class SlabSquares {
+ public:
+  SlabSquares(const Groups& groups, const WeightLayout& layout, int64_t block, float* dw, int64_t stride)
+      : groups_(groups),
+        layout_(layout),
+        block_(block),
+        blocks_((layout.k + block - 1) / block),
+        panels_(layout.parts * layout.n_padded() / 16),
+        dw_(dw),
+        stride_(stride),
+        slab_(memory()) {
+    slab_.assign(static_cast<size_t>(groups.n * panels_ * blocks_), 0.0);
+  }
+  void add(int64_t group, int64_t first, int64_t panel) {
+    const int64_t part_panels = layout_.n_padded() / 16, end = std::min(first + block_, layout_.k);
+    const float* from =
+        dw_ + group * stride_ + layout_.index(panel / part_panels, 16 * (panel % part_panels), first);
+    slab_[static_cast<size_t>((group * panels_ + panel) * blocks_ + first / block_)] =
+        row_table().sum_of_squares(16 * round_up(end - first, layout_.pair()), from);
+  }
+  double sum() {
+    parallel_for(groups_.n, [&](int64_t g, int) {  // what no task has seen
+      if (groups_.first[g + 1] > groups_.first[g]) return;
+      for (int64_t panel = 0; panel < panels_; ++panel)
+        for (int64_t i = 0; i < layout_.k; i += block_) add(g, i, panel);
+    });
+    double sum = 0;
+    for (double s : slab_) sum += s;
+    return sum;
+  }
+
+ private:
+  static std::vector<double>& memory() {
+    static thread_local std::vector<double> kept;
+    return kept;
+  }
+  const Groups& groups_;
+  const WeightLayout& layout_;
+  int64_t block_, blocks_, panels_;
+  const float* dw_;
+  int64_t stride_;
+  std::vector<double>& slab_;
+};
+
 void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const int32_t* dy_gather,
            ConstRows x, const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride,
-           bool dy_tiled = false) {
+           double* squares, bool dy_tiled = false) {
   const int64_t slots_at_once = slot_block(*table), wide_at_once = wide_panels(*table);
   int64_t most = 0;
   for (int64_t g = 0; g < groups.n; ++g)
@@ -310,6 +359,8 @@ void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
   const int64_t block = round_up((layout.k + blocks - 1) / blocks, unit);
   const int64_t part_panels = layout.n_padded() / 16;
   const auto& tasks = cut_inputs(groups, layout, block, table->panels);
+  std::optional<SlabSquares> slabs;
+  if (squares) slabs.emplace(groups, layout, block, dw, stride);
   run_tasks(*table, tasks, [&](const ProductTask& task) {
     Sweep s;
     s.epilogue = Epilogue::kWeightGradient;
@@ -339,22 +390,36 @@ void wgrad(const ProductTable* table, const Groups& groups, ConstRows dy, const 
             s.dw[j] = dw + task.group * stride + layout.index(part, 16 * (first + q + j), task.first);
           }
           table->sweep(s, scratch);
+          if (slabs && slot + slots == end)
+            for (int64_t j = 0; j < s.panels; ++j) slabs->add(task.group, task.first, p + q + j);
         }
       }
     }
   });
+  if (squares) *squares = slabs->sum();
+}
+
+double squares_of(const Groups& groups, const WeightLayout& layout, const float* dw, int64_t stride) {
+  double sum = 0;
+  for (int64_t g = 0; g < groups.n; ++g) sum += sum_of_squares(layout.size(), dw + g * stride);
+  return sum;
 }
 
 }  // namespace
 
 void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather, ConstRows x,
-                   const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride) {
+                   const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride,
+                   double* squares) {
   const ProductTable* table = product_table(x.type, dy.type);
-  if (!table) return reference::product_wgrad(groups, dy, dy_gather, x, x_gather, layout, dw, stride);
-  if (!check_due()) return wgrad(table, groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+  if (!table) {
+    reference::product_wgrad(groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+    if (squares) *squares = squares_of(groups, layout, dw, stride);
+    return;
+  }
+  if (!check_due()) return wgrad(table, groups, dy, dy_gather, x, x_gather, layout, dw, stride, squares);
   const Rows all{dw, DType::kF32, stride};
   const RowsCopy wanted(all, groups.n, layout.size());
-  wgrad(table, groups, dy, dy_gather, x, x_gather, layout, dw, stride);
+  wgrad(table, groups, dy, dy_gather, x, x_gather, layout, dw, stride, squares);
   reference::product_wgrad(groups, dy, dy_gather, x, x_gather, layout, static_cast<float*>(wanted.rows.data),
                            layout.size());
   compare_rows("product_wgrad", shape_text(groups, layout), x.type == DType::kBF16, all, wanted.rows,
@@ -430,10 +495,10 @@ void packed_dgrad(const ProductTable& table, int64_t tokens, PackedRows e, const
 }
 
 void packed_wgrad(const ProductTable& table, int64_t tokens, PackedRows e, ConstRows x,
-                  const WeightLayout& layout, float* dw) {
+                  const WeightLayout& layout, float* dw, double* squares) {
   const int32_t bounds[2] = {0, static_cast<int32_t>(tokens)};
   wgrad(&table, {1, bounds}, {e.data, e.type, e.stride}, nullptr, x, nullptr, layout, dw, layout.size(),
-        table.tiled);
+        squares, table.tiled);
 }
 
 }  // namespace lyceum::kernels

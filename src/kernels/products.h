@@ -50,8 +50,11 @@ void activation_gradient(int64_t slots, int64_t n, int64_t parts, Activation act
 
 // dW[g][o, i] += sum_s dy[dy_row(s), o] * x[x_row(s), i]; f32, in the physical order of `layout`, stride
 // elements between groups. Work is cut by output tile, never by slots: the sum over slots has one order.
+// squares, where given: the sum of the squares of all groups' dW afterwards, taken while its tiles are in
+// cache.
 void product_wgrad(const Groups& groups, ConstRows dy, const int32_t* dy_gather, ConstRows x,
-                   const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride);
+                   const int32_t* x_gather, const WeightLayout& layout, float* dw, int64_t stride,
+                   double* squares = nullptr);
 
 // dbias[g, o] += sum_s dy[s, o]                                             [groups, parts * n]
 void bias_gradient(const Groups& groups, ConstRows dy, int64_t n, float* dbias);

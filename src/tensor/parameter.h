@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,15 @@ struct Parameter {
   Tensor value;     // f32 or bf16, physical order; tables of ids: i32
   Tensor residual;  // i16, with bf16 values that are trained; else empty
   Tensor grad;      // f32, physical order; empty when frozen or not training
+
+  // The sum of the squares of the gradient where the product that completed it has left it, else NaN: it
+  // holds until something more is added. Ops that add to a packed gradient do so through gradient_to_add(),
+  // those of products give `&squares` on to the product.
+  double squares = std::numeric_limits<double>::quiet_NaN();
+  float* gradient_to_add() {
+    squares = std::numeric_limits<double>::quiet_NaN();
+    return grad.f32();
+  }
 
   DType type() const { return value.type(); }
   int64_t elements() const { return shape.elements(); }  // logical count

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/rowwise.h"
+#include "tensor/parameter.h"
 
 namespace lyceum {
 
@@ -24,6 +25,8 @@ void Tape::Span::close() {
   row.forward_seconds += now() - begin_;
   row.forward_flops += flops_;
 }
+
+double* Tape::squares_of(Parameter& p) const { return completes_gradients_ ? &p.squares : nullptr; }
 
 Tape::Target Tape::accumulating(const Tensor& x) {
   Tensor::Body*& gradient = x.body_->gradient;

@@ -20,6 +20,8 @@
 
 namespace lyceum {
 
+struct Parameter;
+
 // Where the time of a step goes, op by op. Filled by tapes that were given one; thread: the one that runs the
 // tape.
 struct Profile {
@@ -41,6 +43,12 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
 
   bool recording() const { return recording_; }
+
+  // Set for the last micro-batch of a step: what is added to the gradients of parameters completes them, and
+  // products leave the sums of their squares (Parameter::squares) for the norm.
+  void complete_gradients(bool value) { completes_gradients_ = value; }
+  // Where a product that adds to p's gradient puts them, or null.
+  double* squares_of(Parameter& p) const;
 
   // Measures from here on into `profile` (null: no more).
   void measure(Profile* profile) { profile_ = profile; }
@@ -109,6 +117,7 @@ class Tape {
   void* arena(size_t bytes, size_t alignment);
 
   bool recording_;
+  bool completes_gradients_ = false;
   Profile* profile_ = nullptr;
   PoolVector<Node> nodes_;
   PoolVector<Tensor> chunks_;  // u8

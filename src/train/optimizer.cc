@@ -127,7 +127,8 @@ int64_t optimizer_state_bytes(const OptimizerOptions& options, const Parameter& 
 double gradient_norm(const std::vector<Parameter*>& parameters) {
   double sum = 0;
   for (const Parameter* p : parameters)
-    if (p->grad) sum += kernels::sum_of_squares(p->grad.elements(), p->grad.f32());
+    if (p->grad)
+      sum += std::isnan(p->squares) ? kernels::sum_of_squares(p->grad.elements(), p->grad.f32()) : p->squares;
   return std::sqrt(sum);
 }
 

@@ -49,7 +49,8 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
 // Bytes of state that an optimiser of these options keeps for a parameter.
 int64_t optimizer_state_bytes(const OptimizerOptions& options, const Parameter& parameter);
 
-// Root of the sum of squares of all gradients; infinite or NaN if any element is.
+// Root of the sum of squares of all gradients; infinite or NaN if any element is. Reads those gradients whose
+// sum their product has not left (Parameter::squares): embeddings, vectors, small matrices of routers.
 double gradient_norm(const std::vector<Parameter*>& parameters);
 
 // Name of the first parameter whose gradient is not finite; "" if all are.

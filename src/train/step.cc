@@ -80,6 +80,7 @@ void step_gradient(const Model& model, const StepOptions& o, int64_t step, std::
   Tape tape(true);
   for (size_t i = 0; i < batches.size(); ++i) {
     Batch& b = batches[i];
+    tape.complete_gradients(i + 1 == batches.size());
     for (float& w : b.weights) w = static_cast<float>(w / weight);
     for (size_t q = 0; q + 1 < b.offsets.size(); ++q) {
       const double length = b.offsets[q + 1] - b.offsets[q];

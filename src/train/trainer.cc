@@ -286,6 +286,7 @@ StepUpdate apply_gradient(const TrainConfig& config, const StepGradient& gradien
                           const std::vector<Parameter*>& parameters, Optimizer& optimizer, double lr) {
   StepUpdate update;
   update.gradient_norm = gradient_norm(parameters);
+  for (Parameter* p : parameters) p->squares = std::numeric_limits<double>::quiet_NaN();
   if (!std::isfinite(gradient.loss)) update.skip_reason = "the loss is not finite";
   else if (!std::isfinite(update.gradient_norm))
     update.skip_reason = "the gradient of " + non_finite_gradient(parameters) + " is not finite";

@@ -36,8 +36,9 @@ struct Stack {
   }
   void add_gradient(const Tensor& dw) const {
     const float* from = dw.f32();
-    for (const Parameter* w : weights()) {
-      if (w->grad) kernels::accumulate(w->layout.size(), from, DType::kF32, w->grad.data(), DType::kF32);
+    for (Parameter* w : weights()) {
+      if (w->grad)
+        kernels::accumulate(w->layout.size(), from, DType::kF32, w->gradient_to_add(), DType::kF32);
       from += w->layout.size();
     }
   }

@@ -59,8 +59,8 @@ Tensor linear(Tape& tape, const Tensor& x, Parameter& w, Parameter* b, DType typ
           const Tape::Target dx = tape.accumulating(x);
           kernels::product_dgrad(group, dy.as_rows(), nullptr, w.weights(), dx.buffer.as_rows(), dx.add);
           if (w.grad)
-            kernels::product_wgrad(group, dy.as_rows(), nullptr, x.as_rows(), nullptr, w.layout, w.grad.f32(),
-                                   w.layout.size());
+            kernels::product_wgrad(group, dy.as_rows(), nullptr, x.as_rows(), nullptr, w.layout,
+                                   w.gradient_to_add(), w.layout.size(), tape.squares_of(w));
           if (b && b->grad) kernels::bias_gradient(group, dy.as_rows(), dy.width(), b->grad.f32());
         },
         2 * flops);
@@ -140,10 +140,10 @@ Tensor routed_feed_forward(Tape& tape, const Tensor& x, const Slots& slots, cons
         drop(dropout, slots, hidden);
         if (w.down->grad)
           kernels::product_wgrad(groups, dy.as_rows(), token, hidden.as_rows(), nullptr, w.down->layout,
-                                 w.down->grad.f32(), w.down->layout.size());
+                                 w.down->gradient_to_add(), w.down->layout.size(), tape.squares_of(*w.down));
         if (w.up->grad)
           kernels::product_wgrad(groups, dpre.as_rows(), nullptr, x.as_rows(), token, w.up->layout,
-                                 w.up->grad.f32(), w.up->layout.size());
+                                 w.up->gradient_to_add(), w.up->layout.size(), tape.squares_of(*w.up));
         if (w.up_bias && w.up_bias->grad)
           kernels::bias_gradient(groups, dpre.as_rows(), rows, w.up_bias->grad.f32());
         if (w.down_bias)  // db[e] += g dy_t,  dg_s += dy_t . b[e]
@@ -206,10 +206,11 @@ LogProb linear_log_prob(Tape& tape, const Tensor& x, Parameter& w, float scale,
           if (!dlog_prob && !dlogsumexp) return;
           if (!dlog_prob) dlog_prob = Tensor::zeros({tokens}, DType::kF32);
           Tensor dx(x.shape(), x.type());
-          kernels::linear_log_prob_gradient(
-              tokens, x.as_rows(), with_bias(w, b), scale, targets.data(), out.logsumexp.f32(),
-              dlog_prob.f32(), dlogsumexp ? dlogsumexp.f32() : nullptr, dx.as_rows(),
-              w.grad ? w.grad.f32() : nullptr, b && b->grad ? b->grad.f32() : nullptr);
+          kernels::linear_log_prob_gradient(tokens, x.as_rows(), with_bias(w, b), scale, targets.data(),
+                                            out.logsumexp.f32(), dlog_prob.f32(),
+                                            dlogsumexp ? dlogsumexp.f32() : nullptr, dx.as_rows(),
+                                            w.grad ? w.gradient_to_add() : nullptr,
+                                            b && b->grad ? b->grad.f32() : nullptr, tape.squares_of(w));
           tape.pass(x, dx);
         },
         3 * flops);
@@ -244,7 +245,8 @@ CrossEntropy linear_cross_entropy(Tape& tape, const Tensor& x, Parameter& w, flo
     }
     kernels::linear_cross_entropy(tokens, x.as_rows(), with_bias(w, b), scale, targets.data(), weights.data(),
                                   z ? z.f32() : nullptr, out.log_prob.f32(), logsumexp.f32(), dx.as_rows(),
-                                  w.grad ? w.grad.f32() : nullptr, b && b->grad ? b->grad.f32() : nullptr);
+                                  w.grad ? w.gradient_to_add() : nullptr,
+                                  b && b->grad ? b->grad.f32() : nullptr, tape.squares_of(w));
     tape.record("linear_cross_entropy", [&tape, x, dx] { tape.pass(x, dx); });
   }
   for (int64_t t = 0; t < tokens; ++t) {

@@ -56,7 +56,7 @@ Tensor embedding(Tape& tape, const std::vector<int32_t>& ids, Parameter& table, 
         return;
       }
       const Tensor rows = dy.type() == DType::kF32 ? dy : dy.to(DType::kF32);
-      float* grad = table.grad.f32();
+      float* grad = table.gradient_to_add();
       parallel_ranges(width, 32, [&](int64_t begin, int64_t end, int) {  // by column: every sum has one order
         for (int64_t t = 0; t < tokens; ++t)
           for (int64_t i = begin; i < end; ++i)
