@@ -105,6 +105,12 @@ static void widen_panel(const void* panel, int64_t begin, int64_t depth, float* 
   }
 }
 
+// dW's lines under a micro-tile, which its epilogue adds to: they come from memory while the tile is summed.
+static void prefetch_gradient(const Sweep& s, int64_t row, int64_t rows) {
+  for (int p = 0; p < s.panels; ++p)
+    for (int64_t r = 0; r < rows; ++r) __builtin_prefetch(s.dw[p] + (row + r) * 16, 1, 3);
+}
+
 template <class T>
 static void sweep_vectors(const Sweep& s, float* scratch) {
   const int64_t depth_all = T::kPairs ? (s.k + 1) / 2 : s.k;
@@ -127,6 +133,7 @@ static void sweep_vectors(const Sweep& s, float* scratch) {
     for (int64_t row = 0; row < s.rows; row += T::kRows) {
       const int64_t rows = s.rows - row < T::kRows ? s.rows - row : T::kRows;
       const float* a = static_cast<const float*>(s.a);
+      if (last && s.epilogue == Epilogue::kWeightGradient) prefetch_gradient(s, row, rows);
       float* c = sums + (depth_all <= T::kDepth ? 0 : row / T::kRows * VectorSums<T>::kBlock);
       if (strips)
         micro_tiles<T, true>(s.panels, rows, a + row * depth_all + begin * T::kRows, 0, panel, depth, c,
