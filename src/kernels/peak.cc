@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <ctime>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/threads.h"
 #include "kernels/product_blocks.h"
 
@@ -14,11 +14,7 @@ namespace lyceum::kernels {
 namespace {
 
 // One thread alone is timed by the processor time it got, so that other programs do not count.
-double seconds(bool alone) {
-  timespec t;
-  clock_gettime(alone ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
+double seconds(bool alone) { return alone ? thread_seconds() : steady_seconds(); }
 
 const ProductTable* table_for(bool f32_operands) {
   const DType type = f32_operands ? DType::kF32 : DType::kBF16;

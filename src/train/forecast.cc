@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/median.h"
 #include "base/progress.h"
 #include "models/families.h"
 #include "train/resume.h"
@@ -55,11 +56,9 @@ Forecast forecast(const TrainConfig& config) {
   for (double spent = 0; seconds.size() < kRounds && (seconds.empty() || spent < kMost);
        spent += seconds.back())
     seconds.push_back(micro_batch());
-  std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2),
-                   seconds.end());
 
   Forecast f;
-  f.step_seconds = seconds[seconds.size() / 2] * static_cast<double>(c.train.micro_batches) + update();
+  f.step_seconds = median(seconds) * static_cast<double>(c.train.micro_batches) + update();
   f.step_tokens = static_cast<double>(c.tokens_per_step());
   f.seconds =
       c.train.minutes > 0 ? 60 * c.train.minutes : f.step_seconds * static_cast<double>(c.train.steps);

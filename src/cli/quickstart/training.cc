@@ -1,9 +1,9 @@
 // Stage 3 of the quick start: training by run/recipe.toml, and what it came to.
-#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/median.h"
 #include "cli/interrupt.h"
 #include "cli/quickstart/run.h"
 #include "runs/metrics.h"
@@ -19,12 +19,6 @@ struct Counts : TrainObserver {
     vocab = start.config.model.vocab;
   }
 };
-
-double median(std::vector<double> v) {
-  if (v.empty()) return 0;
-  std::nth_element(v.begin(), v.begin() + static_cast<int64_t>(v.size() / 2), v.end());
-  return v[v.size() / 2];
-}
 
 }  // namespace
 
