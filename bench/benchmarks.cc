@@ -18,6 +18,8 @@
 namespace lyceum::bench {
 namespace {
 
+bool g_failed = false;
+
 // A case is asked for again and again, with more iterations each time: the last one stays open.
 Sampler& open_sampler(const BenchCase& c) {
   static std::unique_ptr<Sampler> sampler;
@@ -35,6 +37,7 @@ void measure_case(benchmark::State& state, const BenchCase& c) try {
   state.counters["share"] = sampler.result().share;
 } catch (const Error& e) {
   state.SkipWithError(e.what());
+  g_failed = true;
 }
 
 void add(const std::string& list, const std::vector<BenchCase>& cases) {
@@ -64,8 +67,7 @@ int main(int argc, char** argv) try {
   lyceum::bench::add_all();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return benchmark::RunSpecifiedBenchmarks() == 0 || lyceum::bench::g_failed;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "lyceum_benchmarks: %s\n", e.what());
   return 1;

@@ -61,6 +61,38 @@ check "doctor --json is JSON with the paths of ops" grep -q '"paths"' "$work/out
 LYCEUM_ISA=nonsense run doctor
 check "an unknown LYCEUM_ISA is named" grep -q nonsense "$work/err"
 
+# ---- benchmarks, a fraction of a second each; times are never asserted ----
+for verb in products ops routers families step; do
+  run bench "$verb" --help
+  check "bench $verb --help shows examples" grep -q 'Examples:' "$work/out"
+done
+run bench products --shape narrow --seconds 0.1 --json "$work/products.json"
+check "bench products shows every product with its share of the peak" test "$(grep -c ' of peak ' "$work/out")" = 6
+check "and writes what it shows as JSON" python3 -c '
+import json, sys
+found = json.load(open(sys.argv[1]))
+assert found["level"] and found["threads"] > 0 and len(found["cases"]) == 7, found
+assert all(c["samples"] > 0 and 0 < c["median"] <= c["best"] for c in found["cases"]), found' "$work/products.json"
+run bench ops --case softmax --seconds 0.05
+check "bench ops --case takes the cases of that name" test "$(grep -c GB/s "$work/out")" = 1
+check "and holds them against the memory's speed" grep -q '^softmax.* of updating' "$work/out"
+run bench routers softmax_top_k hash --tokens 64 --width 32 --d-ff 16 --experts 8 --top-k 2 --seconds 0
+check "bench routers has a row for each with its share of the layer" test "$(grep -cE '^(softmax_top_k|hash) .* %' "$work/out")" = 2
+LYCEUM_THREADS=64 run bench ops --case softmax --seconds 0
+check "bench works with more threads than cores" grep -q '64 threads' "$work/out"
+LYCEUM_ISA=nonsense refuses 'LYCEUM_ISA: wanted .*, found "nonsense"' bench ops --case softmax
+refuses 'wanted a shape: small, .* head, found "nonsense"' bench products --shape nonsense
+refuses 'wanted part of the name of a case, found "nonsense"' bench ops --case nonsense
+refuses "wanted .* of memory for 100000 experts" bench products --shape olmoe --experts 100000
+refuses "wanted .* of memory for a head of 8192" bench products --shape head --width 8192 --vocab 16000000
+refuses "wanted .* of memory for experts" bench routers --tokens 16000000 --width 16384
+refuses "nonsense" bench routers nonsense
+refuses "nonsense" bench families nonsense
+refuses "$work/none/olmoe.toml, found none" bench families --recipes "$work/none"
+refuses "wanted .* of memory for a step of small" bench step --length 10000000
+refuses 'wanted a number from 0 on, found "soon"' bench products --seconds soon
+refuses "--experts" bench products --experts -3
+
 # a tuned model in the small: weights of a golden case, words as tokens, a template of two lines
 tuned=$work/tuned
 cp -rL "$(dirname "$0")/goldens/olmoe" "$tuned"

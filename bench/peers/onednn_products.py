@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """oneDNN's products (through PyTorch, weights packed beforehand where it can) beside ours, in alternating rounds.
 
-    ninja -C build lyceum_bench_products && bench/peers/onednn_products.py [--shape olmoe] [--experts 8] [--rounds 5]
+    ninja -C build lyceum && bench/peers/onednn_products.py [--shape olmoe] [--experts 8] [--rounds 5]
 
 oneDNN has no grouped product: it is called once per expert, rows gathered beforehand (not timed), without the
 activation. Both sides use the same number of threads. Ours are of bf16 operands, as in training; oneDNN's of the type
@@ -10,17 +10,19 @@ median over rounds; the ratio is taken round by round. A machine without PyTorch
 nothing else needs it.
 """
 import argparse
-import re
+import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 try:
     import torch
 except ImportError:
     sys.exit("onednn_products: wanted PyTorch for oneDNN's products, found none (pip install torch); "
-             "build/lyceum_bench_products measures ours alone")
+             "build/lyceum bench products measures ours alone")
 
 SHAPES = {"olmoe": (2048, 1024, 64, 8, 64), "small": (512, 256, 32, 4, 128)}  # d_model d_ff experts top_k tokens/expert
 
@@ -64,14 +66,18 @@ def peer_cases(shape, experts, dtype):
     }
 
 
-def ours(arguments):
-    command = ["build/lyceum_bench_products", "--shape", arguments.shape, "--seconds", str(arguments.seconds),
-               "--threads", str(arguments.threads)]
-    if arguments.experts:
-        command += ["--experts", str(arguments.experts)]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = re.findall(rf"^{arguments.shape} (\S+ \S+) +[\d.]+ +[\d.]+ +([\d.]+)", text, re.M)
-    return {name: float(rate) for name, rate in found}, text.splitlines()[0]
+def ours(arguments, cases):
+    """TFLOP/s of each case, and what they were measured on."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as results:
+        command = ["build/lyceum", "bench", "products", "--shape", arguments.shape, "--json", results.name,
+                   "--seconds", str(arguments.seconds / len(cases))]
+        if arguments.experts:
+            command += ["--experts", str(arguments.experts)]
+        environment = {**os.environ, "LYCEUM_THREADS": str(arguments.threads)}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        found = json.load(open(results.name))
+    return ({case["name"]: case["median"] * 1e-12 for case in found["cases"]},
+            f"{found['cpu']}, level {found['level']}, {found['threads']} threads")
 
 
 def main():
@@ -79,7 +85,7 @@ def main():
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--experts", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--seconds", type=float, default=2, help="of our samples in a round")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--dtype", choices=("bf16", "f32"), default=fastest_dtype())
     arguments = parser.parse_args()
@@ -90,7 +96,7 @@ def main():
     rates = {name: ([], []) for name in cases}
     with torch.no_grad():
         for _ in range(arguments.rounds):
-            mine, head = ours(arguments)
+            mine, head = ours(arguments, cases)
             for name, (flops, run) in cases.items():
                 run()
                 samples = []

@@ -18,6 +18,9 @@ const char* limit_name(Limit limit);  // "peak", "f32 peak", "reading", "updatin
 const char* limit_unit(Limit limit);  // "FLOP/s", "bytes/s"
 // One short sample of the limit: a shared machine changes its speed within seconds. 0 where it is not known.
 double probe(Limit limit);
+// The clock of samples and probes. One thread alone is timed by the processor time it got, so that other
+// programs do not count.
+double work_seconds();
 
 // A case that has its memory.
 struct OpenCase {

@@ -3,9 +3,9 @@
 // The busiest of 32 experts got 2.81 times the mean (top 4), the busiest of 64 2.55 times (top 8).
 //
 // Again, after ./quickstart, for 32 experts; with --model.n_experts=64 --model.top_k=8 for 64:
-//   Q=runs/quickstart/data; build/lyceum train recipes/olmoe-small.toml --train.folder=runs/loads \
-//     --data.train="[$Q/tokens/train]" --data.held_out="[$Q/tokens/heldout]" --data.tokenizer=$Q/tokenizer \
-//     --data.sequence_length=256 --model.vocab=0 --model.d_model=128 --model.n_layers=3 --model.n_heads=2 \
+//   Q=runs/quickstart/data; build/lyceum train recipes/olmoe-small.toml --train.folder=runs/loads
+//     --data.train="[$Q/tokens/train]" --data.held_out="[$Q/tokens/heldout]" --data.tokenizer=$Q/tokenizer
+//     --data.sequence_length=256 --model.vocab=0 --model.d_model=128 --model.n_layers=3 --model.n_heads=2
 //     --model.d_ff=32 --optimizer.lr=3e-3 --schedule.warmup_steps=40 --train.steps=400 --train.micro_batch=16
 //   build/lyceum analyze runs/loads --data $Q/heldout --tokens 342 --window 342 --json loads.json
 // The counts are routing.layers[1].load of loads.json times the mean.

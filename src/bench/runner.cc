@@ -4,16 +4,8 @@
 
 #include "base/clock.h"
 #include "base/median.h"
-#include "base/threads.h"
 
 namespace lyceum::bench {
-namespace {
-
-// One thread alone is timed by the processor time it got, so that other programs do not count.
-double work_seconds() { return thread_count() == 1 ? thread_seconds() : steady_seconds(); }
-
-}  // namespace
-
 Sampler::Sampler(const BenchCase& c) : name_(c.name), limit_(c.limit), open_(c.open()) {
   if (open_.prepare) open_.prepare();
   open_.run();

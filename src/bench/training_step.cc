@@ -48,11 +48,11 @@ StepShape step_shape(const std::string& name) {
   return s;
 }
 
-StepShape family_shape(const std::string& family, const std::string& root) {
+StepShape family_shape(const std::string& family, const std::string& folder) {
   find_family(family);
-  const std::string recipe = root + "/recipes/families/" + family + ".toml";
+  const std::string recipe = folder + "/" + family + ".toml";
   check(file_exists(recipe), "bench", "wanted ", recipe,
-        ", found none; run this from the root of the project");
+        ", found none; run this from the root of the project, or say where with --recipes");
   StepShape s;
   s.name = family, s.sequences = 4;
   s.model = read_recipe(recipe, {}).model;

@@ -17,10 +17,10 @@ struct StepShape {
 
 // "small", "layer" (one of OLMoE-1B-7B) or the path of a config.json. Throws kInvalidArgument naming them.
 StepShape step_shape(const std::string& name);
-// The model of a family, as it stands in recipes/families/ below `root`, widened to one shape: d_model 512, 4
+// The model of a family, as its recipe in `folder` has it, widened to one shape: d_model 512, 4
 // blocks, 8 heads of 64, 4 x 512 tokens; 16 experts of 256, 4 to a token (one of 1024 where a family has top
 // 1).
-StepShape family_shape(const std::string& family, const std::string& root = ".");
+StepShape family_shape(const std::string& family, const std::string& folder = "recipes/families");
 
 class TrainingStep {
  public:

@@ -90,9 +90,9 @@ void add_families(CLI::App& bench) {
   CLI::App* app = bench.add_subcommand("families", "a step of every family at one shape, beside OLMoE's");
   app->add_option("NAMES", o->names, "which families; all without");
   app->add_flag("--ops", o->ops, "and where the time of each goes");
+  app->add_option("--recipes", o->recipes, "the folder of their recipes")->capture_default_str();
   add_measuring(*app, *o);
   app->footer(
-      "Reads recipes/families/: from the root of the project.\n"
       "Examples:\n"
       "  lyceum bench families\n"
       "  lyceum bench families mixtral deepseek_v3 --ops");

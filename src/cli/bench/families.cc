@@ -15,7 +15,7 @@ void run_families(const FamiliesOptions& o) {
   for (const std::string& name : names) find_family(name);
   std::vector<Result> results;
   const auto measured = [&](const std::string& name, bool shown, double olmoe) {
-    const auto step = std::make_shared<TrainingStep>(family_shape(name));
+    const auto step = std::make_shared<TrainingStep>(family_shape(name, o.recipes));
     const Result r = measure({step_case(step)}, o.seconds)[0];
     if (!shown) return r.share;
     std::printf("%-22s %12.0f %12.1f %% %8.0f %%\n", name.c_str(),

@@ -2,6 +2,7 @@
 // same experts as the others: their own would be as wide as top_k of these.
 #include <cstdio>
 
+#include "base/log.h"
 #include "cli/bench/results.h"
 #include "cli/bench/run.h"
 
@@ -9,6 +10,7 @@ namespace lyceum::bench {
 
 void run_routers(const RoutersOptions& o) {
   const std::vector<BenchCase> cases = router_cases(o.shape, o.names);
+  const QuietLog quiet;  // what a router has to say is not about the run
   double experts = 0, forward = 0;
   bool backward = false;
   const std::vector<Result> results = measure(cases, o.seconds, [&](const Result& r) {

@@ -32,6 +32,7 @@ void run_routers(const RoutersOptions& options);
 struct FamiliesOptions : MeasureOptions {
   std::vector<std::string> names;  // empty: all
   bool ops = false;                // and where the time of each goes
+  std::string recipes = "recipes/families";
 };
 void run_families(const FamiliesOptions& options);
 
