@@ -3,10 +3,10 @@
 #include "base/progress.h"
 #include "base/threads.h"
 #include "bench/case.h"
+#include "bench/random_tensor.h"
 #include "kernels/optimizer.h"
 #include "kernels/peak.h"
 #include "kernels/rowwise.h"
-#include "tensor/tensor.h"
 #include "train/memory.h"
 
 namespace lyceum::bench {
@@ -16,7 +16,7 @@ volatile double g_sum = 0;  // so that no reading is left out
 
 double probe_memory(bool update) {
   constexpr int64_t kFloats = 16 << 20;
-  static const Tensor memory = Tensor::zeros({kFloats}, DType::kF32);
+  static const Tensor memory = random_tensor({kFloats}, DType::kF32, 1);
   const double begin = work_seconds();
   if (update) kernels::scale(kFloats, 1.0f, memory.data(), DType::kF32);
   else g_sum = kernels::sum_of_squares(kFloats, memory.f32());
