@@ -44,7 +44,7 @@ struct HeadMemory {
     exponential_product(table, s.tokens, x.as_rows(), weights(), 1, nullptr, nullptr, e, sums.f32(), nullptr);
   }
   void dgrad() { packed_dgrad(table, s.tokens, e, panels.data(), s.d_model, dx.as_rows()); }
-  void wgrad() { packed_wgrad(table, s.tokens, e, x.as_rows(), layout, dw.f32()); }
+  void wgrad() { packed_wgrad(table, s.tokens, e, x.as_rows(), layout, dw.f32(), nullptr); }
 };
 
 }  // namespace

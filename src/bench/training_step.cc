@@ -111,6 +111,7 @@ void TrainingStep::micro_batch(int64_t index, Profile* profile) {
   const Batch& batch = batches_[static_cast<size_t>(index)];
   Tape tape(true);
   tape.measure(profile);
+  tape.complete_gradients(index + 1 == static_cast<int64_t>(batches_.size()));
   Context c{tape, batch, Phase::kTraining, RandomKey(1), model_->weight_type()};
   const Model::Output out = model_->forward(c, shape_.recompute);
   balance_losses(tape, out.routings, {}, 1);

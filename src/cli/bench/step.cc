@@ -2,6 +2,7 @@
 // random weights and made-up text, or a trained model on real text, whose routers load their experts as
 // unevenly as training made them.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "base/clock.h"
@@ -19,13 +20,13 @@
 namespace lyceum::bench {
 namespace {
 
-// Bytes that clipping and AdamW move: the norm reads a gradient, the update reads and writes weight, gradient
-// and both moments once.
+// Bytes that clipping and AdamW move: the update reads and writes weight, gradient and both moments once, the
+// norm reads the gradients whose squares no product has left.
 void print_update(const Model& model, const StepOptions& o, const Profile::Row& row) {
   if (o.optimizer != "adamw" || row.calls == 0) return;
   double bytes = 0;
   for (const Parameter* p : model.parameters())
-    if (p->grad) bytes += static_cast<double>(p->physical()) * (4 + 2 * 16);
+    if (p->grad) bytes += static_cast<double>(p->physical()) * (2 * 16 + (std::isnan(p->squares) ? 4 : 0));
   const double speed = bytes * static_cast<double>(row.calls) / row.forward_seconds,
                limit = kernels::measure_peak(true).update_bandwidth;
   std::printf(
