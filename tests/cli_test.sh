@@ -62,7 +62,7 @@ LYCEUM_ISA=nonsense run doctor
 check "an unknown LYCEUM_ISA is named" grep -q nonsense "$work/err"
 
 # ---- benchmarks, a fraction of a second each; times are never asserted ----
-for verb in products ops routers families step; do
+for verb in products ops routers families load step; do
   run bench "$verb" --help
   check "bench $verb --help shows examples" grep -q 'Examples:' "$work/out"
 done
@@ -73,6 +73,9 @@ import json, sys
 found = json.load(open(sys.argv[1]))
 assert found["level"] and found["threads"] > 0 and len(found["cases"]) == 7, found
 assert all(c["samples"] > 0 and 0 < c["median"] <= c["best"] for c in found["cases"]), found' "$work/products.json"
+run bench load "$tuned" --seconds 0.05
+check "bench load opens and loads" grep -q '^load .* of updating' "$work/out"
+refuses "wanted" bench load "$work/none"
 run bench ops --case softmax --seconds 0.05
 check "bench ops --case takes the cases of that name" test "$(grep -c GB/s "$work/out")" = 1
 check "and holds them against the memory's speed" grep -q '^softmax.* of updating' "$work/out"

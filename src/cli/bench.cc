@@ -99,6 +99,19 @@ void add_families(CLI::App& bench) {
   app->callback([o] { run_families(*o); });
 }
 
+void add_load(CLI::App& bench) {
+  auto o = std::make_shared<LoadOptions>();
+  CLI::App* app = bench.add_subcommand("load", "opening a model directory");
+  app->add_option("MODEL", o->model, "a Hugging Face directory")->required();
+  add_measuring(*app, *o);
+  app->footer(
+      "The first round reads from the disk what the system has not kept, and takes memory that may be new to "
+      "the\nmachine; the median is of rounds after it.\n"
+      "Examples:\n"
+      "  lyceum bench load runs/quickstart/checkpoint --seconds 3");
+  app->callback([o] { run_load(*o); });
+}
+
 void add_step(CLI::App& bench) {
   auto o = std::make_shared<StepOptions>();
   CLI::App* step = bench.add_subcommand("step", "one training step: where its time goes");
@@ -133,6 +146,7 @@ void add_bench(CLI::App& root) {
   add_ops(*bench);
   add_routers(*bench);
   add_families(*bench);
+  add_load(*bench);
   add_step(*bench);
 }
 

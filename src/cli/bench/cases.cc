@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "bench/load.h"
 #include "bench/ops.h"
 #include "cli/bench/results.h"
 #include "cli/bench/run.h"
@@ -38,5 +39,7 @@ void run_ops(const OpsOptions& o) {
         names);
   run_cases("ops", cases, o);
 }
+
+void run_load(const LoadOptions& o) { run_cases("opening " + o.model, load_cases(o.model), o); }
 
 }  // namespace lyceum::bench

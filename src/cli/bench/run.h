@@ -36,6 +36,11 @@ struct FamiliesOptions : MeasureOptions {
 };
 void run_families(const FamiliesOptions& options);
 
+struct LoadOptions : MeasureOptions {
+  std::string model;  // a directory
+};
+void run_load(const LoadOptions& options);
+
 struct StepOptions {
   std::string shape = "small", optimizer = "adamw", model, data;
   int64_t sequences = 0, length = 512, micro_batches = 8, repeats = 3;
