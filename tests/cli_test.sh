@@ -73,9 +73,6 @@ import json, sys
 found = json.load(open(sys.argv[1]))
 assert found["level"] and found["threads"] > 0 and len(found["cases"]) == 7, found
 assert all(c["samples"] > 0 and 0 < c["median"] <= c["best"] for c in found["cases"]), found' "$work/products.json"
-run bench load "$tuned" --seconds 0.05
-check "bench load opens and loads" grep -q '^load .* of updating' "$work/out"
-refuses "wanted" bench load "$work/none"
 run bench ops --case softmax --seconds 0.05
 check "bench ops --case takes the cases of that name" test "$(grep -c GB/s "$work/out")" = 1
 check "and holds them against the memory's speed" grep -q '^softmax.* of updating' "$work/out"
@@ -112,6 +109,9 @@ run tokenizer chat "$tuned" "$work/messages.json" --format parts
 check "tokenizer chat says whose a text is" grep -q '^user      "hello <end> world"' "$work/out"
 run tokenizer inspect "$tuned"
 check "tokenizer inspect says what it is made of" grep -q '^WordLevel, 6 ids' "$work/out"
+run bench load "$tuned" --seconds 0.05
+check "bench load opens and loads" grep -q '^load .* of updating' "$work/out"
+refuses "No such file or directory" bench load "$work/none"
 run generate "$tuned" -p 'hello world' -n 4 --temp 0
 check "generate answers through the template" test "$status" = 0
 check "generate says that it uses the template" grep -q 'chat template' "$work/err"
