@@ -57,78 +57,64 @@ static void map(ScoreMap f, int64_t n, const float* x, float* y) {
   }
 }
 
-// The largest of q k_j over j: at the largest k for q >= 0, at the smallest otherwise.
+// Minus the largest of q k_j over j: at the largest k where q is positive, at the smallest where it is not.
 struct KeyRange {
-  float most, least;
-  KeyRange(int64_t n, const float* k) : most(k[0]), least(k[0]) {
-    for (int64_t j = 1; j < n; ++j) most = k[j] > most ? k[j] : most, least = k[j] < least ? k[j] : least;
+  F most, least;
+  KeyRange(int64_t n, const float* k) {
+    float high = k[0], low = k[0];
+    for (int64_t j = 1; j < n; ++j) high = k[j] > high ? k[j] : high, low = k[j] < low ? k[j] : low;
+    most = splat(high), least = splat(low);
   }
-  float top(float q) const { return q >= 0 ? q * most : q * least; }
+  F minus_top(F q) const { return splat(0) - larger(q * most, q * least); }
 };
 
-// The sum of the first n lanes.
-static inline float first_lanes_sum(F x, int64_t n) {
-  alignas(64) float lanes[kLanes];
-  store(lanes, x, Full{});
-  float sum = 0;
-  for (int64_t l = 0; l < n; ++l) sum += lanes[l];
-  return sum;
-}
-
-// f(j, tag) returns what a register at j adds; lanes past the end, whatever they hold, are not counted.
-template <class Body>
-static inline float sum_over(int64_t n, Body&& f) {
-  F sum = splat(0);
-  int64_t j = 0;
-  for (; j + kLanes <= n; j += kLanes) sum = sum + f(j, Full{});
-  const float whole = lanes_sum(sum);
-  return j < n ? whole + first_lanes_sum(f(j, Tail(n - j)), n - j) : whole;
-}
-
+// A register holds queries, the loop goes over keys: no sum crosses lanes.
 static void expert_attention(int64_t rows, int64_t n, const float* q, const float* k, const float* v,
                              float* r) {
-  alignas(64) float weight[kLanes];
   for (int64_t t = 0; t < rows; ++t, q += n, k += n, v += n, r += n) {
     const KeyRange keys(n, k);
-    for (int64_t i = 0; i < n; ++i) {
-      const F query = splat(q[i]), minus = splat(-keys.top(q[i]));
-      F sum = splat(0), all = splat(0);
-      int64_t j = 0;
-      for (; j + kLanes <= n; j += kLanes) {
-        const F e = exponential(fma(query, load(k + j, Full{}), minus));
-        sum = sum + e, all = fma(e, load(v + j, Full{}), all);
+    each(n, [&](int64_t i, auto tag) {
+      const F query = load(q + i, tag), minus = keys.minus_top(query);
+      F below = splat(0), above = splat(0);
+      for (int64_t j = 0; j < n; ++j) {
+        const F e = exponential(fma(query, splat(k[j]), minus));
+        below = below + e, above = fma(e, splat(v[j]), above);
       }
-      float below = lanes_sum(sum), above = lanes_sum(all);
-      if (j < n) {
-        store(weight, exponential(fma(query, load(k + j, Tail(n - j)), minus)), Full{});
-        for (int64_t l = 0; j + l < n; ++l) below += weight[l], above += weight[l] * v[j + l];
-      }
-      r[i] = above / below;
-    }
+      store(r + i, above / below, tag);
+    });
   }
 }
 
+// Lanes past the end have no slope, so they add nothing to the keys and values of the others.
 static void expert_attention_gradient(int64_t rows, int64_t n, const float* q, const float* k, const float* v,
                                       const float* r, const float* dr, float* dq, float* dk, float* dv) {
-  alignas(64) float e[kMaxAttentiveExperts + kLanes];
+  alignas(64) float e[kMaxAttentiveExperts * kLanes], of_key[kMaxAttentiveExperts * kLanes],
+      of_value[kMaxAttentiveExperts * kLanes];
   for (int64_t t = 0; t < rows; ++t, q += n, k += n, v += n, r += n, dr += n, dq += n, dk += n, dv += n) {
-    each(n, [&](int64_t j, auto tag) { store(dk + j, splat(0), tag), store(dv + j, splat(0), tag); });
+    for (int64_t j = 0; j < n * kLanes; j += kLanes)
+      store(of_key + j, splat(0), Full{}), store(of_value + j, splat(0), Full{});
     const KeyRange keys(n, k);
-    for (int64_t i = 0; i < n; ++i) {
-      const F query = splat(q[i]), minus = splat(-keys.top(q[i])), mean = splat(r[i]);
-      const float below = sum_over(n, [&](int64_t j, auto tag) {
-        const F x = exponential(fma(query, load(k + j, tag), minus));
-        store(e + j, x, Full{});
-        return x;
-      });
-      const F slope_of = splat(dr[i] / below);
-      dq[i] = sum_over(n, [&](int64_t j, auto tag) {
-        const F key = load(k + j, tag), w = slope_of * load(e + j, Full{}),
-                slope = w * (load(v + j, tag) - mean);
-        store(dv + j, load(dv + j, tag) + w, tag);
-        store(dk + j, fma(slope, query, load(dk + j, tag)), tag);
-        return slope * key;
-      });
+    each(n, [&](int64_t i, auto tag) {
+      const F query = load(q + i, tag), minus = keys.minus_top(query), mean = load(r + i, tag);
+      F below = splat(0), slope_of_query = splat(0);
+      for (int64_t j = 0; j < n; ++j) {
+        const F x = exponential(fma(query, splat(k[j]), minus));
+        store(e + j * kLanes, x, Full{});
+        below = below + x;
+      }
+      const F slope_of = load(dr + i, tag) / below;
+      for (int64_t j = 0; j < n; ++j) {
+        const int64_t at = j * kLanes;
+        const F w = slope_of * load(e + at, Full{}), slope = w * (splat(v[j]) - mean);
+        store(of_value + at, load(of_value + at, Full{}) + w, Full{});
+        store(of_key + at, fma(slope, query, load(of_key + at, Full{})), Full{});
+        slope_of_query = fma(slope, splat(k[j]), slope_of_query);
+      }
+      store(dq + i, slope_of_query, tag);
+    });
+    for (int64_t j = 0; j < n; ++j) {
+      dk[j] = lanes_sum(load(of_key + j * kLanes, Full{}));
+      dv[j] = lanes_sum(load(of_value + j * kLanes, Full{}));
     }
   }
 }
