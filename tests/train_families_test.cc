@@ -1,11 +1,10 @@
-// train/: every family learns, and goes on after an interruption bit for bit, as does every router. Each
+// train/: every family learns, and goes on after an interruption bit for bit. Each
 // recipe under recipes/families/ is read as it is, shrunk to a toy and trained for some steps on a row of ids
 // whose next one is mostly a function of the two before. Oracles: the loss of the first steps; the run that
 // was not interrupted; its log.
 #include "analysis/accounting.h"
 #include "models/families.h"
 #include "models/weights.h"
-#include "moe/router.h"
 #include "train/replay.h"
 #include "train/span_corruption.h"
 #include "train_fixture.h"
@@ -93,24 +92,6 @@ TEST(Families, EachGoesOnAndIsReplayedBitForBit) {
     TrainFolder folder;
     TrainConfig c = toy(family, "");
     c.train.precision = "bf16";
-    expect_exact_resume_and_replay(c, folder / "runs");
-  }
-}
-
-TEST(Routers, EachGoesOnAndIsReplayedBitForBit) {
-  for (const RouterKind& kind : router_table()) {
-    SCOPED_TRACE(kind.name);
-    TrainFolder folder;
-    TrainConfig c = toy("olmoe", "");
-    const std::string router = c.model.router = kind.name;
-    RouterOptions& o = c.model.routing;
-    c.model.n_experts = 4, c.model.top_k = 2;
-    if (router == "switch" || router == "base" || router == "hash" || router == "random_routed")
-      c.model.top_k = 1;
-    if (router == "hash") o.hash = "balanced";  // built from the counts of the text
-    if (router == "random_routed") o.n_domains = 1;
-    if (router == "hierarchical") o.groups = 2;
-    if (router == "sigmoid_top_k") o.selection_bias = true;
     expect_exact_resume_and_replay(c, folder / "runs");
   }
 }

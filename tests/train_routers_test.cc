@@ -7,6 +7,7 @@
 #include <set>
 
 #include "models/weights.h"
+#include "train/replay.h"
 #include "train/step.h"
 #include "train_fixture.h"
 
@@ -21,6 +22,7 @@ TrainConfig config_of(const std::string& router, const std::string& folder,
   if (one.count(router)) c.model.top_k = 1;
   if (router == "random_routed") c.model.routing.n_domains = 2;
   if (router == "hierarchical") c.model.routing.groups = 2;
+  if (router == "hash") c.model.routing.hash = "balanced";  // built from the counts of the text
   if (router == "sigmoid_top_k") c.model.routing.selection_bias = true;
   return c;
 }
@@ -120,7 +122,7 @@ TEST(Routers, AStepCountsEveryEdgeThatCapacityDropped) {
   }
 }
 
-TEST(Routers, EveryOneResumesWithItsBitsAndComesBackFromItsCheckpoint) {
+TEST(Routers, EveryOneResumesAndIsReplayedWithItsBitsAndComesBackFromItsCheckpoint) {
   for (const std::string& router : router_names())
     for (const char* precision : {"f32", "bf16"}) {
       SCOPED_TRACE(router + " " + precision);
@@ -134,6 +136,9 @@ TEST(Routers, EveryOneResumesWithItsBitsAndComesBackFromItsCheckpoint) {
       if (uses & kUsesCapacity) c.model.routing.capacity = "ceil", c.model.routing.capacity_factor = 0.75;
       const TrainResult whole = tiny_train(c);
       EXPECT_EQ(whole.state.skipped, 0);
+      MemorySource source = tiny_source(c);
+      EXPECT_EQ(replay_step(config_of_run(c.train.folder), source, 3, nullptr).differences,
+                std::vector<std::string>());
       c.train.folder = folder / "parts", c.train.recompute = true;
       StopAfter two(2);
       TrainConfig again = c;

@@ -3,11 +3,11 @@
 
     ninja -C build lyceum && bench/peers/onednn_products.py [--shape olmoe] [--experts 8] [--rounds 5]
 
-oneDNN has no grouped product: it is called once per expert, rows gathered beforehand (not timed), without the
-activation. Both sides use the same number of threads. Ours are of bf16 operands, as in training; oneDNN's of the type
+oneDNN has no grouped product: it is called once per expert, all equally loaded (ours as a trained router loads them),
+rows gathered beforehand (not timed), without the activation. Both sides use the same number of threads. Ours are of bf16 operands, as in training; oneDNN's of the type
 that is fastest there: bf16 where the CPU has AVX-512, else f32 (--dtype says otherwise). The figure of a case is the
-median over rounds; the ratio is taken round by round. A machine without PyTorch: install it (`pip install torch`),
-nothing else needs it.
+median over rounds; the ratio is taken round by round. Without PyTorch (`pip install torch`) ours are
+measured alone.
 """
 import argparse
 import json
@@ -21,8 +21,7 @@ import time
 try:
     import torch
 except ImportError:
-    sys.exit("onednn_products: wanted PyTorch for oneDNN's products, found none (pip install torch); "
-             "build/lyceum bench products measures ours alone")
+    torch = None
 
 SHAPES = {"olmoe": (2048, 1024, 64, 8, 64), "small": (512, 256, 32, 4, 128)}  # d_model d_ff experts top_k tokens/expert
 
@@ -66,15 +65,20 @@ def peer_cases(shape, experts, dtype):
     }
 
 
+def command_of(arguments, seconds):
+    command = ["build/lyceum", "bench", "products", "--shape", arguments.shape, "--seconds", str(seconds)]
+    return command + (["--experts", str(arguments.experts)] if arguments.experts else [])
+
+
+def environment_of(arguments):
+    return {**os.environ, "LYCEUM_THREADS": str(arguments.threads)}
+
+
 def ours(arguments, cases):
     """TFLOP/s of each case, and what they were measured on."""
     with tempfile.NamedTemporaryFile(suffix=".json") as results:
-        command = ["build/lyceum", "bench", "products", "--shape", arguments.shape, "--json", results.name,
-                   "--seconds", str(arguments.seconds / len(cases))]
-        if arguments.experts:
-            command += ["--experts", str(arguments.experts)]
-        environment = {**os.environ, "LYCEUM_THREADS": str(arguments.threads)}
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        command = command_of(arguments, arguments.seconds / len(cases)) + ["--json", results.name]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment_of(arguments))
         found = json.load(open(results.name))
     return ({case["name"]: case["median"] * 1e-12 for case in found["cases"]},
             f"{found['cpu']}, level {found['level']}, {found['threads']} threads")
@@ -86,9 +90,12 @@ def main():
     parser.add_argument("--experts", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="of our samples in a round")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--dtype", choices=("bf16", "f32"), default=fastest_dtype())
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads() if torch else os.cpu_count())
+    parser.add_argument("--dtype", choices=("bf16", "f32"), default=fastest_dtype() if torch else "f32")
     arguments = parser.parse_args()
+    if not torch:
+        print("torch is not installed (pip install torch): ours alone", flush=True)
+        sys.exit(subprocess.call(command_of(arguments, arguments.seconds), env=environment_of(arguments)))
     torch.set_num_threads(arguments.threads)
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
     dtype = torch.bfloat16 if arguments.dtype == "bf16" else torch.float32
