@@ -130,8 +130,10 @@ refuses "broken.jinja:2:1" generate "$tuned" -p x --chat-template "$work/broken.
 # ---- a small run of its own: what goes wrong around it gets one line, and nothing is lost ----
 here=$(cd "$(dirname "$0")/.." && pwd)
 data=$work/data run=$work/runs/tiny
-run data prepare --text "$here/docs" --vocab 512 --heldout 8KiB --out "$data"
-check "data prepare makes shards" test "$status" = 0 -a -s "$data/tokens/train.idx"
+run data prepare --text "$here/docs" --vocab 512 --heldout 1KiB --out "$work/nothing"
+check "data prepare says when nothing can be held out" grep -q 'nothing of domain docs is held out' "$work/err"
+run data prepare --text "$here/docs" --vocab 512 --heldout 64KiB --out "$data"
+check "data prepare makes shards" test "$status" = 0 -a -s "$data/tokens/train.idx" -a -s "$data/tokens/heldout.idx"
 cat >"$work/tiny.toml" <<END
 [model]
 d_model = 32

@@ -8,6 +8,8 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
 #include "data/utf8.h"
 #include "data/words.h"
 
@@ -124,8 +126,14 @@ SplitReport split(const SplitOptions& options) {
   check(!by_domain.empty(), "split", "no document is left after the filters; see filter_report.json in ",
         options.folder);
   std::map<std::pair<size_t, size_t>, uint64_t> held_rows;  // (file, row) -> draw
-  for (auto& [domain, entries] : by_domain)
-    for (const Entry& e : draw(std::move(entries), options)) held_rows[{e.file, e.row}] = e.draw;
+  for (const auto& [domain, entries] : by_domain) {
+    const std::vector<Entry> held_out = draw(entries, options);
+    for (const Entry& e : held_out) held_rows[{e.file, e.row}] = e.draw;
+    if (held_out.empty() && options.heldout_bytes > 0)
+      log_warn("data", "nothing of domain ", domain, " is held out: of its ", entries.size(),
+               " documents none has ", human_bytes(static_cast<double>(options.heldout_bytes)),
+               " or less and leaves half of it; a larger --heldout, or more documents, help");
+  }
 
   // The held-out documents and their shingles.
   std::map<std::string, std::vector<std::pair<uint64_t, Document>>> heldout;
