@@ -113,6 +113,8 @@ TEST_F(Prepare, WhatIsUpToDateIsNotDoneAgainAndAChangeRedoesWhatDependsOnIt) {
   const PreparedData again = prepare(options_);
   EXPECT_TRUE(again.stages_done.empty());
   EXPECT_EQ(again.tokens(), static_cast<int64_t>(TokenShard(again.train_shard).n_tokens()));
+  options_.ingest.texts = {folder_ + "/out/../t"};  // another spelling of the same folder
+  EXPECT_TRUE(prepare(options_).stages_done.empty());
   options_.vocab_size = 420;
   EXPECT_EQ(prepare(options_).stages_done, (std::vector<std::string>{"tokenizer", "tokenize"}));
   options_.dedup.threshold = 0.9;

@@ -44,7 +44,9 @@ std::string ingest_key(const IngestOptions& o) {
     for (const Candidate& c : list) {
       std::error_code error;
       const auto time = std::filesystem::last_write_time(c.path, error).time_since_epoch().count();
-      key.add(c.path).add(c.name).add(c.domain).number(c.bytes).number(error ? 0 : time);
+      const std::string path =
+          std::filesystem::absolute(c.path).lexically_normal();  // however it was spelled
+      key.add(path).add(c.name).add(c.domain).number(c.bytes).number(error ? 0 : time);
     }
   };
   add(ingest_candidates(o, nullptr));
