@@ -99,7 +99,7 @@ TEST_F(Prepare, EveryDocumentIsTrainedOnHeldOutOrDroppedForAReasonAndDecodesToIt
   for (const PreparedDomain& d : p.domains) {
     EXPECT_EQ(d.documents + d.heldout_documents, 40);
     EXPECT_GT(d.heldout_documents, 0);
-    EXPECT_EQ(static_cast<int64_t>(read_file(p.heldout_folder + "/" + d.name + ".txt").size()),
+    EXPECT_EQ(static_cast<int64_t>(read_file(p.heldout_folder + "_text/" + d.name + ".txt").size()),
               d.heldout_bytes);
   }
   const std::string report = read_file(p.report);

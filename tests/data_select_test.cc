@@ -333,10 +333,10 @@ TEST_F(Select, HeldOutDocumentsAreWholeWithinTheirBytesAndNothingLikeThemIsTrain
       EXPECT_EQ(h.text, text_of.count(h.id) ? text_of[h.id] : h.text);
       text += h.text;
     }
-    EXPECT_EQ(read_file(folder_ + "/heldout/" + d.name + ".txt"), text);
+    EXPECT_EQ(read_file(folder_ + "/heldout_text/" + d.name + ".txt"), text);
     EXPECT_EQ(text.size(), d.heldout_bytes);
   }
-  EXPECT_FALSE(file_exists(folder_ + "/heldout/single.txt"));
+  EXPECT_FALSE(file_exists(folder_ + "/heldout_text/single.txt"));
   const auto before = why;
   set_thread_count(1);
   split(options);

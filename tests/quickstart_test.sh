@@ -28,8 +28,8 @@ check "the last words are commands to try" grep -q '^Try next' "$work/out"
 for domain in source tests words; do
   check "the table has the domain $domain" grep -qE "^  $domain +[0-9]" "$work/out"
   if command -v xz >/dev/null; then
-    bytes=$(wc -c <"$work/run/data/heldout/$domain.txt")
-    packed=$(xz -9 -T1 -c "$work/run/data/heldout/$domain.txt" | wc -c)
+    bytes=$(wc -c <"$work/run/data/heldout_text/$domain.txt")
+    packed=$(xz -9 -T1 -c "$work/run/data/heldout_text/$domain.txt" | wc -c)
     want=$(awk -v a="$packed" -v b="$bytes" 'BEGIN { printf "%.3f", 8 * a / b }')
     check "xz's column for $domain is what the program xz gives: $want" grep -qE "^  $domain .* $want( |\$)" "$work/out"
   else

@@ -110,7 +110,8 @@ void add_split(CLI::App& data) {
   app->add_option("FOLDER", o->folder, "data folder")->required();
   add_heldout(app, *o);
   app->add_option("--seed", o->seed, "which documents");
-  app->footer("Examples:\n  lyceum data split runs/data --heldout 256KiB && xz -9k runs/data/heldout/c.txt");
+  app->footer(
+      "Examples:\n  lyceum data split runs/data --heldout 256KiB && xz -9k runs/data/heldout_text/c.txt");
   app->callback([o] {
     for (const SplitDomain& d : split(*o).domains)
       std::printf("%-16s held out %zu documents, %s; %zu like them left out of training\n", d.name.c_str(),

@@ -276,7 +276,8 @@ PreparedData prepare(const PrepareOptions& given) {
     out.stages_done.push_back(name);
   };
   stage("ingest", keys.ingest, o.folder + "/documents", [&] {
-    for (const char* old : {"/attributes", "/heldout"}) real_files().remove_all(o.folder + old);
+    for (const char* old : {"/attributes", "/heldout", "/heldout_text"})
+      real_files().remove_all(o.folder + old);
     ingest(o.ingest);
   });
   stage("filter", keys.filter, o.folder + "/attributes/filter", [&] { filter(o.filter); });

@@ -42,7 +42,7 @@ struct PreparedDomain {
 struct PreparedData {
   std::string train_shard;     // prefix: folder/tokens/train
   std::string heldout_shard;   // prefix: folder/tokens/heldout, for HeldOut; "" when nothing was held out
-  std::string heldout_folder;  // <domain>.jsonl and <domain>.txt
+  std::string heldout_folder;  // <domain>.jsonl; beside it heldout_text/<domain>.txt
   std::string tokenizer;       // folder with tokenizer.json
   std::string report;          // data_report.json
   std::vector<PreparedDomain> domains;  // by id

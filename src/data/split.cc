@@ -81,10 +81,10 @@ Near nearest(const std::vector<uint64_t>& shingles, const Index& index, const st
 
 void write_heldout(const SplitOptions& options,
                    std::map<std::string, std::vector<std::pair<uint64_t, Document>>>& by_domain) {
-  const std::string partial = options.folder + "/heldout.partial", folder = options.folder + "/heldout";
+  const std::string folders[] = {options.folder + "/heldout", options.folder + "/heldout_text"};
+  const auto partial = [&](int i) { return folders[i] + ".partial"; };
   FileSystem& files = real_files();
-  files.remove_all(partial);
-  files.make_directories(partial);
+  for (int i : {0, 1}) files.remove_all(partial(i)), files.make_directories(partial(i));
   for (auto& [domain, list] : by_domain) {
     std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
       return a.first != b.first ? a.first < b.first : a.second.id < b.second.id;
@@ -95,11 +95,10 @@ void write_heldout(const SplitOptions& options,
       text += d.text;
       documents.push_back(std::move(d));
     }
-    write_documents(partial + "/" + domain + ".jsonl", documents);
-    write_file(partial + "/" + domain + ".txt", text);
+    write_documents(partial(0) + "/" + domain + ".jsonl", documents);
+    write_file(partial(1) + "/" + domain + ".txt", text);
   }
-  files.remove_all(folder);
-  files.rename(partial, folder);
+  for (int i : {0, 1}) files.remove_all(folders[i]), files.rename(partial(i), folders[i]);
 }
 
 }  // namespace

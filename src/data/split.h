@@ -32,7 +32,7 @@ struct SplitReport {
 // when it has two. A document is left out of training when its similarity to a held-out one (Jaccard of
 // five-word shingles, computed exactly against every held-out document) reaches near_threshold, or when it
 // contains 80 % of one of at least 20 shingles. Writes attributes/split, heldout/<domain>.jsonl (the
-// documents) and heldout/<domain>.txt (their texts one after another, what `xz` would compress),
+// documents), heldout_text/<domain>.txt (their texts one after another, what `xz` would compress),
 // split_report.json.
 SplitReport split(const SplitOptions& options);
 
