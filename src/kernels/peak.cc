@@ -46,36 +46,46 @@ int64_t turns_for(const ProductTable& table, double time) {
 // Sixteen bytes; wide enough for any memory, whatever the level.
 typedef float Line __attribute__((vector_size(16)));
 
-// Bytes a second of all threads walking over memory that no cache holds: `update` reads and writes each once
-// and counts both.
-double measure_bandwidth(bool update) {
-  constexpr int64_t kBytes = 256 << 20, kPiece = 1 << 20, kUnroll = 8;
-  void* memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return 0;
-  madvise(memory, kBytes, MADV_HUGEPAGE);
-  Line* lines = static_cast<Line*>(memory);
-  std::atomic<float> sink{0};
-  double best = 0;
-  for (int pass = 0; pass < 4; ++pass) {  // the first one fills
-    const double begin = seconds(false);
-    parallel_ranges(kBytes / 16, kPiece / 16, [&](int64_t from, int64_t to, int) {
-      Line sum[kUnroll] = {};
-      for (int64_t i = from; i < to; i += kUnroll)
-        for (int64_t j = 0; j < kUnroll; ++j) {
-          if (pass == 0) lines[i + j] = Line{} + 1.0f;
-          else if (update) lines[i + j] = lines[i + j] * 0.5f + 0.5f;
-          else sum[j] += lines[i + j];
-        }
-      for (int64_t j = 1; j < kUnroll; ++j) sum[0] += sum[j];
-      sink.store(sum[0][0]);
-    });
-    if (pass > 0) best = std::max(best, (update ? 2.0 : 1.0) * kBytes / (seconds(false) - begin));
-  }
-  munmap(memory, kBytes);
-  return best;
-}
+constexpr int64_t kMemory = 256 << 20, kPiece = 1 << 20;
 
 }  // namespace
+
+MemoryProbe::MemoryProbe()
+    : memory_(mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+  if (memory_ == MAP_FAILED) {
+    memory_ = nullptr;
+    return;
+  }
+  madvise(memory_, kMemory, MADV_HUGEPAGE);
+  sample(true);  // the first touch
+}
+
+MemoryProbe::~MemoryProbe() {
+  if (memory_) munmap(memory_, kMemory);
+}
+
+// Each thread walks along four places at once: a single stream does not fill what the memory can do.
+double MemoryProbe::sample(bool update) const {
+  if (!memory_) return 0;
+  constexpr int64_t kLines = kPiece / static_cast<int64_t>(sizeof(Line)), kPart = kLines / 4, kUnroll = 4;
+  const bool alone = thread_count() == 1;
+  Line* lines = static_cast<Line*>(memory_);
+  std::atomic<float> sink{0};
+  const double begin = seconds(alone);
+  parallel_for(kMemory / kPiece, [&](int64_t piece, int) {
+    Line* first = lines + piece * kLines;
+    Line sum[kUnroll] = {};
+    for (int64_t i = 0; i < kPart; i += kUnroll)
+      for (Line* at = first + i; at < first + kLines; at += kPart)
+        for (int64_t j = 0; j < kUnroll; ++j) {
+          if (update) at[j] = at[j] * 0.5f + 0.5f;
+          else sum[j] += at[j];
+        }
+    for (int64_t j = 1; j < kUnroll; ++j) sum[0] += sum[j];
+    sink.store(sum[0][0]);
+  });
+  return (update ? 2.0 : 1.0) * kMemory / (seconds(alone) - begin);
+}
 
 Peak measure_peak(bool with_bandwidth, bool f32_operands) {
   Peak peak;
@@ -86,8 +96,12 @@ Peak measure_peak(bool with_bandwidth, bool f32_operands) {
       peak.flops_all = std::max(peak.flops_all, sample(*table, thread_count(), turns));
     }
   }
-  if (with_bandwidth)
-    peak.read_bandwidth = measure_bandwidth(false), peak.update_bandwidth = measure_bandwidth(true);
+  if (!with_bandwidth) return peak;
+  const MemoryProbe memory;
+  for (int i = 0; i < 3; ++i) {
+    peak.read_bandwidth = std::max(peak.read_bandwidth, memory.sample(false));
+    peak.update_bandwidth = std::max(peak.update_bandwidth, memory.sample(true));
+  }
   return peak;
 }
 

@@ -21,4 +21,18 @@ Peak measure_peak(bool with_bandwidth, bool f32_operands = false);
 // is in. 0 at the reference level.
 double probe_peak(bool f32_operands = false);
 
+// 256 MiB, which no cache holds, and one walk of all threads over them: bytes/s of reading, or of updating in
+// place (read and written, both counted). 0 where there is no such memory.
+class MemoryProbe {
+ public:
+  MemoryProbe();
+  ~MemoryProbe();
+  MemoryProbe(const MemoryProbe&) = delete;
+  MemoryProbe& operator=(const MemoryProbe&) = delete;
+  double sample(bool update) const;
+
+ private:
+  void* memory_;
+};
+
 }  // namespace lyceum::kernels

@@ -13,7 +13,6 @@
 #include "cli/bench/results.h"
 #include "cli/bench/run.h"
 #include "cli/model_folder.h"
-#include "kernels/peak.h"
 #include "tensor/storage.h"
 #include "train/shard_source.h"
 
@@ -21,18 +20,17 @@ namespace lyceum::bench {
 namespace {
 
 // Bytes that clipping and AdamW move: the update reads and writes weight, gradient and both moments once, the
-// norm reads the gradients whose squares no product has left.
-void print_update(const Model& model, const StepOptions& o, const Profile::Row& row) {
+// norm reads the gradients whose squares no product has left. limit: bytes/s, probed after each update.
+void print_update(const Model& model, const StepOptions& o, const Profile::Row& row, double limit) {
   if (o.optimizer != "adamw" || row.calls == 0) return;
   double bytes = 0;
   for (const Parameter* p : model.parameters())
     if (p->grad) bytes += static_cast<double>(p->physical()) * (2 * 16 + (std::isnan(p->squares) ? 4 : 0));
-  const double speed = bytes * static_cast<double>(row.calls) / row.forward_seconds,
-               limit = kernels::measure_peak(true).update_bandwidth;
+  const double speed = bytes * static_cast<double>(row.calls) / row.forward_seconds;
   std::printf(
       "optimiser: %s of weights, gradients and moments, %.1f GB/s, %.0f%% of the %.1f GB/s at which this "
       "memory is updated\n",
-      human_bytes(bytes).c_str(), speed * 1e-9, 100 * speed / limit, limit * 1e-9);
+      human_bytes(bytes).c_str(), speed * 1e-9, 100 * speed / std::max(limit, 1.0), limit * 1e-9);
 }
 
 TrainingStep open_step(const StepOptions& o) {
@@ -71,7 +69,7 @@ void run_step(const StepOptions& o) {
   reset_pool_peak();
 
   Profile profile;
-  std::vector<double> seconds, peaks;
+  std::vector<double> seconds, peaks, memory;
   for (int64_t r = 0; r < o.repeats; ++r) {
     const double begin = steady_seconds();
     double probing = 0;
@@ -83,6 +81,7 @@ void run_step(const StepOptions& o) {
     }
     step.update(&profile);
     seconds.push_back(steady_seconds() - begin - probing);
+    memory.push_back(probe(Limit::kUpdate));
   }
   double total = 0;
   for (double s : seconds) total += s;
@@ -92,7 +91,7 @@ void run_step(const StepOptions& o) {
               step.shape().name.c_str(), static_cast<long long>(step.shape().sequences),
               static_cast<long long>(o.length), static_cast<long long>(o.micro_batches), o.optimizer.c_str());
   print_profile(profile, static_cast<double>(o.repeats), total, flops, peak);
-  print_update(step.model(), o, profile.row("optimizer"));
+  print_update(step.model(), o, profile.row("optimizer"), median(memory));
   const auto [least, most] = std::minmax_element(seconds.begin(), seconds.end());
   std::printf(
       "median step %.3f s (%.3f to %.3f), %.0f tokens/s, %s of the peak (%.3f TFLOP/s, median of %zu probes "
